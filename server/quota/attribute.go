@@ -1,0 +1,114 @@
+package quota
+
+// attribute finds the bucket that each observation speaks of, making those that
+// nobody knew, and on whose account a refusal is.
+func (l *Ledger) attribute(s *answerState, observations []Observation) map[*Bucket]*Observation {
+	told := make(map[*Bucket]*Observation, len(observations))
+	for i := range observations {
+		o := &observations[i]
+		b := l.match(s.route, o, func(b *Bucket) span { return s.bounds(b, o.Reset) })
+		if b == nil || told[b] != nil {
+			if b = l.tell(s.now, s.scope, o); b == nil {
+				continue
+			}
+			s.route = l.route(s.now, s.scope)
+		}
+		s.spare = s.spare || o.Remaining > 0
+		if o.Blocked && s.verdict == Refused {
+			if b.stale(s.now, s.granted, s.bounds(b, o.Reset), o.Reset.Epoch) {
+				continue
+			}
+			s.blamed[b] = true
+		}
+		told[b] = o
+	}
+	if s.verdict == Refused && len(observations) == 0 {
+		s.blamePredicted()
+	}
+	l.countUnseen(s, told)
+	return told
+}
+
+// blamePredicted blames a refusal that says nothing on the one bucket that we
+// expected to be empty, if it is one.
+func (s *answerState) blamePredicted() {
+	var empty *Bucket
+	for _, b := range s.route {
+		if b.gate || b.available() > 0 || b.stale(s.now, s.granted, span{}, 0) {
+			continue
+		}
+		if empty != nil {
+			return
+		}
+		empty = b
+	}
+	if empty != nil {
+		s.blamed[empty] = true
+	}
+}
+
+// countUnseen counts, for each limit that responses told of, the answers that
+// speak of others.
+func (l *Ledger) countUnseen(s *answerState, told map[*Bucket]*Observation) {
+	if len(told) == 0 {
+		return
+	}
+	for _, b := range s.route {
+		if told[b] != nil {
+			b.unseen = 0
+		} else if b.unseen++; b.unseen >= forgetAfter {
+			l.forget(b)
+		}
+	}
+}
+
+// hold closes what an answer says is to be left alone: the buckets on whose
+// account the call was refused; or, when the upstream protects itself or refuses
+// with something to spare, the endpoint, charging nobody; or, when nothing is
+// said, the narrowest group of calls, and all of the application once a second
+// such group is hit.
+func (l *Ledger) hold(s *answerState, a Answer) {
+	if s.verdict == Passed {
+		return
+	}
+	r := refusal{granted: s.granted, base: a.Backoff, reason: a.Reason, jitter: l.random.next()}
+	if a.RetryAfter > 0 {
+		r.until = s.received.add(min(a.RetryAfter, maxCooldown))
+	}
+	switch {
+	case len(s.blamed) > 0:
+		for b := range s.blamed {
+			l.shut(s.now, b, r)
+		}
+	case s.verdict == Overloaded || s.spare:
+		l.shut(s.now, l.gate(s.now, s.scope, Parts{Endpoint: true}), r)
+	case len(a.Observations) == 0:
+		l.holdNarrowest(s, r)
+	}
+}
+
+func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
+	parts := Parts{Endpoint: true}
+	if s.scope.User != "" {
+		parts = Parts{User: true}
+	}
+	narrow := l.gate(s.now, s.scope, parts)
+	for other := range l.cooling {
+		if other.gate && other != narrow && other.rule.Per == parts && other.state != Open {
+			l.shut(s.now, l.gate(s.now, s.scope, Parts{}), r)
+			break
+		}
+	}
+	l.shut(s.now, narrow, r)
+}
+
+// shut closes a bucket and, when that is news, revokes the permits that have not
+// been sent.
+func (l *Ledger) shut(now instant, b *Bucket, r refusal) {
+	if b.shut(now, r) {
+		l.generation++
+		l.revoked = append(l.revoked, Revocation{Scope: b.key, Generation: l.generation, Reason: b.reason})
+	}
+	l.cooling[b] = struct{}{}
+	l.change(b)
+}

@@ -1,0 +1,258 @@
+package quota
+
+import "time"
+
+// unbounded stands in for a remaining that nothing bounds.
+const unbounded = MaxQuota
+
+// shortWindow is the longest window whose resets, told in whole seconds, say
+// too little: it is held as a sliding log.
+const shortWindow = 2 * time.Second
+
+// Bucket is the state of one [Limit] for one key. It belongs to its [Ledger]
+// and is not safe for concurrent use. The letters are those of the model:
+//
+//	available = min(m − (a − aCov), quota − n) − o
+type Bucket struct {
+	rule       *Limit
+	key        Scope
+	quota      int64 // units a window; 0 when not known
+	provenance Provenance
+
+	m    int64   // lowest remaining confirmed in this window, or unbounded
+	tm   instant // when m was heard
+	n    int64   // own cost answered and not refused in this window
+	o    int64   // granted and not yet settled
+	a    int64   // running sum of cost settled without numbers; only grows
+	aCov int64   // how much of a an observation covers; only grows
+
+	// lapsed is an upper bound of how much of a − aCov lapsed unheard.
+	lapsed int64
+	// flying counts the permits in o.
+	flying int64
+
+	phase
+	cooldown
+	log slidingLog
+
+	// doubtful says that m fell by more than our own calls explain: one answer
+	// is enough to raise it again.
+	doubtful bool
+	// risen is when an answer first said that more remains than m; a second one
+	// granted after it is believed. quotaRisen is the same of the quota.
+	risen, quotaRisen instant
+	// probeAt and probeWait pace the probes of a bucket that is closed without a
+	// reason to stay closed; zero when it is not.
+	probeAt   instant
+	probeWait time.Duration
+	// asked is true once a call has been answered while the quota was not known.
+	asked   bool
+	nextAsk instant
+	// unseen counts answers that spoke of other buckets, not this one.
+	unseen int
+
+	ledgerState
+}
+
+// ledgerState is what the ledger keeps with each bucket.
+type ledgerState struct {
+	// gate is true for a bucket that has no quota and only cools down.
+	gate bool
+	// queued is how many callers wait; want is the cost of the first.
+	queued int
+	want   int64
+	// reserved is how much of this window the store has confirmed.
+	reserved int64
+	// opened and changed are true while the ledger lists the bucket so.
+	opened, changed bool
+}
+
+// Name is the name of the bucket's limit.
+func (b *Bucket) Name() string { return b.rule.Name }
+
+// Key is what the bucket counts: the scope's parts by which its limit is
+// counted, the others empty.
+func (b *Bucket) Key() Scope { return b.key }
+
+func newBucket(rule *Limit, key Scope, now instant) *Bucket {
+	b := &Bucket{rule: rule, key: key, quota: rule.Quota, provenance: rule.Provenance}
+	b.m = b.full()
+	b.turned, b.ident = now, now
+	b.carry(now)
+	return b
+}
+
+// full is what remains in a window that has just begun.
+func (b *Bucket) full() int64 {
+	if b.quota == 0 {
+		return unbounded
+	}
+	return b.quota
+}
+
+// logged reports whether the bucket is held as a sliding log: its window slides,
+// is too short for whole seconds, or has a phase that nobody has told.
+func (b *Bucket) logged() bool {
+	w := b.rule.Window
+	switch w.Kind {
+	case Sliding:
+		return true
+	case Fixed:
+		return w.Period <= shortWindow || !w.Aligned && !b.told
+	default:
+		return false
+	}
+}
+
+// available is how many more units can be granted: never more than the upstream
+// can still have, whatever answers are on their way.
+func (b *Bucket) available() int64 {
+	return min(b.confirmed(), b.own()) - b.o
+}
+
+// confirmed is what the upstream's numbers leave us: the lowest remaining less
+// all that may not be counted in it.
+func (b *Bucket) confirmed() int64 {
+	if b.m == unbounded || b.logged() && b.m == b.quota {
+		return unbounded
+	}
+	return b.m - (b.a - b.aCov)
+}
+
+// own is what our own count leaves us, whatever the numbers say.
+func (b *Bucket) own() int64 {
+	switch {
+	case b.quota == 0:
+		return unbounded
+	case b.logged():
+		return b.quota - b.log.held
+	default:
+		return b.quota - b.n
+	}
+}
+
+// advance does what time alone does to the bucket.
+func (b *Bucket) advance(now instant) {
+	b.log.expire(now)
+	b.passLo(now)
+	if b.end.known() && now >= b.turnsAt() {
+		b.turn(now)
+	}
+	b.cooldown.advance(now)
+}
+
+// decide is whether the bucket alone allows a call of this cost, and if not,
+// when it could; firm says that nothing but time can help before that.
+func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, firm bool) {
+	if why, retry := b.cooldown.blocks(now, b.flying); why != NoReason {
+		return why, retry, why == CoolingDown
+	}
+	switch {
+	case b.gate || b.state == ProbingState:
+		return NoReason, 0, false
+	case b.quota > 0 && cost > b.quota:
+		return TooLarge, 0, true
+	case b.quota == 0 && !b.asked && b.m == unbounded:
+		if now < b.nextAsk {
+			return Probing, b.nextAsk, false
+		}
+		return NoReason, 0, false
+	case b.available() >= cost:
+		return NoReason, 0, false
+	case b.probeDue(now, cost):
+		return NoReason, 0, false
+	}
+	retry = b.retryAt(now, cost)
+	return Exhausted, retry, retry != 0 && b.available()+b.o < cost
+}
+
+// retryAt is when an exhausted bucket could allow a call of this cost.
+func (b *Bucket) retryAt(now instant, cost int64) instant {
+	retry := b.probeAt
+	if b.logged() && b.quota > 0 {
+		if missing := cost - (b.own() - b.o); missing > 0 {
+			return earlier(retry, b.log.freed(missing))
+		}
+	}
+	if b.end.known() {
+		retry = earlier(retry, b.turnsAt())
+	}
+	if retry <= now {
+		return 0
+	}
+	return retry
+}
+
+// probeDue reports whether a closed bucket may send a probe now. It is closed
+// without a reason to stay so when nobody knows when its window ends; or when
+// our own count does not close it, but a quarter of its quota lapsed unheard and
+// nothing is in flight, or a single answer that nothing explains.
+func (b *Bucket) probeDue(now instant, cost int64) bool {
+	closed := b.available()+b.o < cost
+	endless := !b.end.known() && b.rule.Window.period() == 0
+	silent := b.o == 0 && b.quota > 0 && b.lapsed*4 >= b.quota
+	if !closed || !endless && (!silent && !b.doubtful || b.own()-b.o < cost) {
+		b.stopProbes()
+		return false
+	}
+	if b.probeAt == 0 {
+		b.probeSoon(now)
+	}
+	return now >= b.probeAt
+}
+
+// probeSoon paces probes from the start: the first after a second.
+func (b *Bucket) probeSoon(now instant) {
+	b.probeAt, b.probeWait = now.add(probeGap), probeGap
+}
+
+func (b *Bucket) stopProbes() { b.probeAt, b.probeWait = 0, 0 }
+
+// grant charges a call. The bucket must have allowed it.
+func (b *Bucket) grant(now instant, cost int64) {
+	switch {
+	case b.gate || b.state == ProbingState:
+	case b.available() >= cost:
+		b.stopProbes()
+	default:
+		b.probeWait = min(2*b.probeWait, maxProbeGap)
+		b.probeAt = now.add(b.probeWait)
+	}
+	b.nextAsk = now.add(probeGap)
+	b.o += cost
+	b.flying++
+	b.cooldown.granted(now)
+}
+
+// ungrant takes back a charge that is settled or given back.
+func (b *Bucket) ungrant(cost int64) {
+	b.o -= cost
+	b.flying--
+}
+
+// release gives back a call that was not sent.
+func (b *Bucket) release(now, granted instant, cost int64) {
+	b.ungrant(cost)
+	b.nextAsk = now
+	b.cooldown.heard(now, granted, false)
+}
+
+// lapse spends a call that was never heard of.
+func (b *Bucket) lapse(now instant, cost int64) {
+	b.lose(now, cost)
+	b.lapsed += cost
+}
+
+// lose spends a call that may have reached the upstream.
+func (b *Bucket) lose(now instant, cost int64) {
+	b.ungrant(cost)
+	b.keep(now, cost)
+	b.a += cost
+}
+
+// cover notes that an observation covers the sum of what was settled before its
+// call was granted.
+func (b *Bucket) cover(a int64) {
+	b.aCov = max(b.aCov, a)
+	b.lapsed = min(b.lapsed, b.a-b.aCov)
+}

@@ -1,0 +1,164 @@
+package quota
+
+import "time"
+
+// Pace of probes and back-offs.
+const (
+	// probeGap is how long one probe is waited for before the next may go.
+	probeGap = time.Second
+	// backoffBase and backoffMax bound an exponential back-off without jitter;
+	// a dialect may know a better base.
+	backoffBase = time.Second
+	backoffMax  = time.Minute
+	// maxProbeGap is the slowest pace at which a bucket is probed that is closed
+	// without a reason to stay closed.
+	maxProbeGap = time.Minute
+	// maxCooldown bounds what an upstream can ask for: no quota that is known
+	// has a longer window than a month.
+	maxCooldown = DefaultMaxReset
+)
+
+// cooldown closes a bucket until an instant, then lets one call probe, then a
+// few more with each success: open → cooling → probing → ramping → open.
+type cooldown struct {
+	state State
+	// turns says that the end is the window's own turn, which needs no probe.
+	turns bool
+	// doublings is how often the back-off has grown.
+	doublings uint8
+	reason    string
+	// began is when it began: a refusal of a call that was granted before
+	// belongs to it and starts no other.
+	began instant
+	// until is when it ends; the latest of all reports.
+	until instant
+	// probing is when the first probe could go; answers to calls granted
+	// earlier say nothing of whether the upstream answers again.
+	probing instant
+	// nextProbe is when the next probe may go: a second after the last, or as
+	// soon as that is heard of.
+	nextProbe instant
+	// width is how many calls may be in flight while ramping; left is how many
+	// more successes must come without anybody held back until it ends.
+	width, left int64
+}
+
+// refusal is one response that said wait.
+type refusal struct {
+	// granted is when the call was granted.
+	granted instant
+	// until is when to try again, zero when nobody knows; turns says that the
+	// window has turned by then.
+	until instant
+	turns bool
+	// base is where the back-off begins when nobody knows.
+	base   time.Duration
+	reason string
+	// jitter is a random number, used once.
+	jitter uint64
+}
+
+// refuse begins, or lengthens, the cool-down. It reports whether a new one
+// began.
+func (c *cooldown) refuse(now instant, r refusal) bool {
+	if r.granted < c.began || c.state == Cooling {
+		c.lengthen(now, r)
+		return false
+	}
+	c.doublings = c.grown()
+	if r.until == 0 {
+		r.until = now.add(c.backoff(r))
+	}
+	c.state, c.began, c.reason = Cooling, now, r.reason
+	c.until, c.turns = min(r.until, now.add(maxCooldown)), r.turns
+	return true
+}
+
+// grown is the number of doublings of a cool-down that begins now: it grows only
+// by an event that follows a probe.
+func (c *cooldown) grown() uint8 {
+	if c.state == Open {
+		return 0
+	}
+	return min(c.doublings+1, 16)
+}
+
+// lengthen is for a refusal that belongs to the cool-down. Without a hint it
+// says nothing new.
+func (c *cooldown) lengthen(now instant, r refusal) {
+	until := min(r.until, now.add(maxCooldown))
+	if until <= c.until || until <= now {
+		return
+	}
+	c.state, c.until, c.turns = Cooling, until, r.turns
+}
+
+// backoff is exponential with full positive jitter: never shorter than the
+// back-off itself, so that nobody is early.
+func (c *cooldown) backoff(r refusal) time.Duration {
+	d := max(r.base, backoffBase)
+	most := max(d, backoffMax)
+	d = min(d<<c.doublings, most)
+	return d + time.Duration(r.jitter%uint64(d))
+}
+
+// advance ends what time ends.
+func (c *cooldown) advance(now instant) {
+	if c.state != Cooling || now < c.until {
+		return
+	}
+	if c.turns {
+		c.open()
+		return
+	}
+	c.state, c.probing, c.nextProbe = ProbingState, now, now
+}
+
+// open forgets the cool-down but for when it began: refusals of calls that were
+// granted before may still come.
+func (c *cooldown) open() { *c = cooldown{began: c.began} }
+
+// blocks is why the cool-down holds a call back, and until when; the instant is
+// zero when only an answer can tell.
+func (c *cooldown) blocks(now instant, flying int64) (Reason, instant) {
+	switch {
+	case c.state == Cooling:
+		return CoolingDown, c.until
+	case c.state == ProbingState && now < c.nextProbe:
+		return Probing, c.nextProbe
+	case c.state == Ramping && flying >= c.width:
+		return Probing, 0
+	}
+	return NoReason, 0
+}
+
+// granted notes a call that goes out.
+func (c *cooldown) granted(now instant) {
+	if c.state == ProbingState {
+		c.nextProbe = now.add(probeGap)
+	}
+}
+
+// heldBack notes that somebody was held back by the ramp: it is still needed.
+func (c *cooldown) heldBack() { c.left = c.width }
+
+// heard notes the end of a call that was granted at g; passed says that the
+// upstream took it. It reports whether that ended the probing.
+func (c *cooldown) heard(now, g instant, passed bool) (answered bool) {
+	switch {
+	case c.state == Open || c.state == Cooling || g < c.probing:
+		return false
+	case c.state == ProbingState:
+		c.nextProbe = now
+		if passed {
+			c.state, c.width, c.left = Ramping, 2, 2
+		}
+		return passed
+	case passed:
+		c.width++
+		if c.left--; c.left <= 0 {
+			c.open()
+		}
+	}
+	return false
+}

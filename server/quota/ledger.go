@@ -1,0 +1,310 @@
+package quota
+
+import (
+	"slices"
+	"time"
+)
+
+// Request asks a ledger for the right to make one call.
+type Request struct {
+	// Scope is whose call it is; valid, and of the ledger's (api, app).
+	Scope Scope
+	// Costs is what it takes of each unit; nil means one request.
+	Costs Costs
+	// Turn is the bucket at whose queue's head the caller stands: the queues of
+	// other buckets still come first. Nil for a caller that does not wait.
+	Turn *Bucket
+}
+
+// Ledger is the pure state of one shard: all buckets of one (api, app) and the
+// permits that are outstanding. It is not safe for concurrent use, and the now
+// that its methods are given must never go back.
+type Ledger struct {
+	rules    *Rules
+	api, app string
+
+	buckets map[bucketID]*Bucket
+	// told are the limits that responses told of and nobody configured.
+	told []*Limit
+	// routes caches which buckets count a scope; it is cleared when that may
+	// change.
+	routes  map[Scope][]*Bucket
+	permits permitQueue
+
+	generation uint64
+	random     splitmix
+
+	queued, cooling, wanting map[*Bucket]struct{}
+	opened, changed          []*Bucket
+	revoked                  []Revocation
+
+	ghosts []ghost
+	// holdUntil closes the buckets that are not stored after an earlier owner.
+	holdUntil instant
+	swept     int
+}
+
+// bucketID identifies a bucket: a limit's name and what it counts.
+type bucketID struct {
+	limit string
+	key   Scope
+}
+
+// NewLedger makes the ledger of one application of one API. The seed makes the
+// jitter of back-offs differ between applications and runs.
+func NewLedger(rules *Rules, api, app string, seed uint64) *Ledger {
+	return &Ledger{
+		rules: rules, api: api, app: app, random: splitmix(seed),
+		buckets: make(map[bucketID]*Bucket),
+		routes:  make(map[Scope][]*Bucket),
+		queued:  make(map[*Bucket]struct{}),
+		cooling: make(map[*Bucket]struct{}),
+		wanting: make(map[*Bucket]struct{}),
+	}
+}
+
+// Take decides on a call and, when it is allowed, spends its cost in every
+// bucket that counts it, or in none.
+func (l *Ledger) Take(now time.Time, r Request) Decision {
+	t := at(now)
+	route := l.route(t, r.Scope)
+	d := l.decide(t, route, r)
+	if !d.Allowed() {
+		l.note(t, d, r)
+		return d
+	}
+	p := &Permit{
+		Scope: r.Scope, Generation: l.generation, GrantedAt: now, granted: t, costs: r.Costs,
+		charges: make([]charge, 0, len(route)),
+	}
+	for _, b := range route {
+		l.charge(t, p, b)
+	}
+	l.permits.push(p)
+	d.Permit = p
+	return d
+}
+
+// charge takes the permit's cost of the bucket.
+func (l *Ledger) charge(now instant, p *Permit, b *Bucket) {
+	cost := p.costs.of(b.rule.Counts())
+	p.charges = append(p.charges, charge{b, cost, b.a})
+	b.grant(now, cost)
+	l.refill(b)
+	l.change(b)
+}
+
+// Check decides as Take would and spends nothing.
+func (l *Ledger) Check(now time.Time, r Request) Decision {
+	t := at(now)
+	return l.decide(t, l.route(t, r.Scope), r)
+}
+
+// decide is the decision of all buckets together: the denial that lasts longest
+// decides, because the call cannot be made before it ends.
+func (l *Ledger) decide(now instant, route []*Bucket, r Request) Decision {
+	var d Decision
+	for _, b := range route {
+		why, retry, firm := l.decideOne(now, b, r)
+		if why == NoReason || d.Reason == TooLarge {
+			continue
+		}
+		if d.Bucket == nil || why == TooLarge || firm && !d.Firm || firm == d.Firm && retry > at(d.RetryAt) {
+			d = Decision{Reason: why, Bucket: b, RetryAt: retry.time(), Firm: firm}
+		}
+	}
+	return d
+}
+
+func (l *Ledger) decideOne(now instant, b *Bucket, r Request) (Reason, instant, bool) {
+	b.advance(now)
+	cost := r.Costs.of(b.rule.Counts())
+	if why, retry, firm := b.decide(now, cost); why != NoReason {
+		return why, retry, firm
+	}
+	switch {
+	case cost > 0 && !b.stored() && !b.gate && now < l.holdUntil:
+		return Exhausted, l.holdUntil, true
+	case b.queued > 0 && r.Turn != b:
+		return Queued, 0, false
+	case cost > 0 && b.stored() && b.spent()+cost > b.reserved && b.state != ProbingState && b.available() >= cost:
+		return Reserving, 0, false
+	}
+	return NoReason, 0, false
+}
+
+// note remembers of a denial what the bucket needs to know to open again.
+func (l *Ledger) note(now instant, d Decision, r Request) {
+	b := d.Bucket
+	b.want = r.Costs.of(b.rule.Counts())
+	switch {
+	case d.Reason == Reserving:
+		l.wanting[b] = struct{}{}
+	case d.Reason == Probing && b.state == Ramping:
+		b.heldBack()
+	}
+}
+
+// Release ends a permit with which nothing was sent and credits its cost. It
+// reports false, and changes nothing, for one that has ended or lapsed.
+func (l *Ledger) Release(now time.Time, p *Permit) bool {
+	if p.state != outstanding {
+		return false
+	}
+	t := at(now)
+	p.state = ended
+	for _, c := range p.charges {
+		c.bucket.advance(t)
+		c.bucket.release(t, p.granted, c.cost)
+		l.open(c.bucket)
+		l.change(c.bucket)
+	}
+	return true
+}
+
+// Advance does what time alone does: it lapses permits, turns windows and ends
+// cool-downs. Calling it late, or not at all, changes no decision: every method
+// does the same for what it touches.
+func (l *Ledger) Advance(now time.Time) {
+	t := at(now)
+	for p := l.permits.head(); p != nil && t >= l.lapsesAt(p); p = l.permits.head() {
+		l.lapse(p)
+	}
+	l.layGhosts(t)
+	for b := range l.cooling {
+		if b.advance(t); b.state == Open {
+			delete(l.cooling, b)
+			l.change(b)
+		}
+	}
+	for b := range l.queued {
+		b.advance(t)
+		if why, _, _ := b.decide(t, b.want); why == NoReason && t >= l.holdUntil {
+			l.open(b)
+		}
+	}
+	l.sweep(t)
+}
+
+func (l *Ledger) lapsesAt(p *Permit) instant { return p.granted.add(l.rules.sendWithin() + Flight) }
+
+// lapse spends a permit that was never heard of. It is dated when it was due,
+// not when that was noticed, so that noticing late changes nothing.
+func (l *Ledger) lapse(p *Permit) {
+	due := l.lapsesAt(p)
+	p.state = lapsed
+	for _, c := range p.charges {
+		c.bucket.lapse(due, c.cost)
+		l.open(c.bucket)
+		l.change(c.bucket)
+	}
+}
+
+// Wake is the next instant at which Advance would change something that somebody
+// waits for; zero when there is none.
+func (l *Ledger) Wake(now time.Time) time.Time {
+	t := at(now)
+	var next instant
+	if p := l.permits.head(); p != nil {
+		next = l.lapsesAt(p)
+	}
+	for b := range l.cooling {
+		if b.state == Cooling {
+			next = earlier(next, b.until)
+		}
+	}
+	for b := range l.queued {
+		b.advance(t)
+		if why, retry, _ := b.decide(t, b.want); why != NoReason {
+			next = earlier(next, retry)
+		} else if t < l.holdUntil {
+			next = earlier(next, l.holdUntil)
+		}
+	}
+	if len(l.ghosts) > 0 {
+		next = earlier(next, l.ghosts[0].until)
+	}
+	return next.time()
+}
+
+// Queue tells how many callers wait at a bucket. A bucket with a queue is kept,
+// and a caller that does not wait yet is denied there as [Queued].
+func (l *Ledger) Queue(b *Bucket, waiting int) {
+	b.queued = waiting
+	if waiting > 0 {
+		l.queued[b] = struct{}{}
+	} else {
+		delete(l.queued, b)
+	}
+}
+
+// Opened returns, and forgets, the buckets with a queue that may grant since the
+// last call: whoever stands at their head should Take again.
+func (l *Ledger) Opened() []*Bucket {
+	opened := l.opened
+	l.opened = nil
+	for _, b := range opened {
+		b.opened = false
+	}
+	return opened
+}
+
+func (l *Ledger) open(b *Bucket) {
+	if b.queued > 0 && !b.opened {
+		b.opened = true
+		l.opened = append(l.opened, b)
+	}
+}
+
+// Changed returns, and forgets, the buckets whose status changed since the last
+// call.
+func (l *Ledger) Changed() []*Bucket {
+	changed := l.changed
+	l.changed = nil
+	for _, b := range changed {
+		b.changed = false
+	}
+	return changed
+}
+
+func (l *Ledger) change(b *Bucket) {
+	if !b.changed {
+		b.changed = true
+		l.changed = append(l.changed, b)
+	}
+}
+
+// Revoked returns, and forgets, the revocations since the last call.
+func (l *Ledger) Revoked() []Revocation {
+	revoked := l.revoked
+	l.revoked = nil
+	return revoked
+}
+
+// Buckets yields every bucket whose key matches the pattern, in no order.
+func (l *Ledger) Buckets(pattern Scope) func(yield func(*Bucket) bool) {
+	return func(yield func(*Bucket) bool) {
+		for _, b := range l.buckets {
+			if b.key.Matches(pattern) && !yield(b) {
+				return
+			}
+		}
+	}
+}
+
+// Counted is the buckets that count a call of this scope.
+func (l *Ledger) Counted(now time.Time, s Scope) []*Bucket {
+	return slices.Clone(l.route(at(now), s))
+}
+
+// splitmix is a small random number generator: the ledger may not read one, and
+// must give the same numbers for the same seed.
+type splitmix uint64
+
+func (s *splitmix) next() uint64 {
+	*s += 0x9e3779b97f4a7c15
+	z := uint64(*s)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

@@ -1,0 +1,310 @@
+package quota
+
+import "time"
+
+// calendarGuard is how far an upstream's clock may be from ours at a boundary
+// that nobody tells: calls around it are charged to both windows.
+const calendarGuard = 1500 * time.Millisecond
+
+// defaultSlack is how far a reset told in whole seconds may lie from the truth,
+// whichever way it was rounded.
+const defaultSlack = time.Second
+
+// phase is where a bucket's window begins and ends, as far as that is known.
+type phase struct {
+	// turned is when this window began for us: a call granted since can never
+	// speak of an earlier one. ident identifies the window in the store; unlike
+	// turned it is never taken back.
+	turned, ident instant
+	// end bounds when the window ends.
+	end span
+	// pad is how early we once turned: from then on we turn that much later.
+	pad time.Duration
+	// epoch is the window's reset as the upstream wrote it, 0 when it did not.
+	epoch int64
+	// told is true once any answer told a reset.
+	told bool
+	// jittery is true once two resets of one window disagreed: then only the
+	// later counts, and the interval is not narrowed any more.
+	jittery bool
+	// longest is the furthest away that a reset ever was: a lower bound of a
+	// period that nobody told.
+	longest time.Duration
+
+	// bare is the cost answered in this window with numbers but without a reset,
+	// and bareAt when the last of it was heard.
+	bare   int64
+	bareAt instant
+	// loPassed is true once end.lo has passed; aLo and bareLo are the sums a and
+	// bare as they stood then. What came later may belong to the next window.
+	loPassed    bool
+	aLo, bareLo int64
+
+	// last is the window before this one, in case we turned early.
+	last lastWindow
+}
+
+// lastWindow is what is kept of the window before.
+type lastWindow struct {
+	turned instant
+	end    span
+	epoch  int64
+	m, n   int64
+	aCov   int64
+}
+
+// turnsAt is when the window turns by the clock; its end must be known.
+func (p *phase) turnsAt() instant { return p.end.hi.add(p.pad) }
+
+// passLo notes what may belong to the next window, from the first moment at
+// which the window may have ended.
+func (b *Bucket) passLo(now instant) {
+	if b.end.known() && !b.loPassed && now >= b.end.lo {
+		b.loPassed, b.aLo, b.bareLo = true, b.a, b.bare
+	}
+}
+
+// turn begins a new window because the clock says so. What may belong to
+// either window is charged to the new one.
+func (b *Bucket) turn(now instant) {
+	bare, covered := b.straddling()
+	b.begin(now)
+	b.cover(b.aLo)
+	b.m = b.full() - bare - covered
+	b.n = bare
+	b.carry(now)
+}
+
+// straddling is what may belong to the next window and is in the sum a no more:
+// the cost that was answered since the window may have ended with numbers but
+// without a reset; and what such numbers covered of the sum since then.
+func (b *Bucket) straddling() (bare, covered int64) {
+	if !b.loPassed {
+		return b.bare, 0
+	}
+	return b.bare - b.bareLo, max(0, b.aCov-b.aLo)
+}
+
+// begin starts a new window and keeps what is needed of the old.
+func (b *Bucket) begin(now instant) {
+	b.last = lastWindow{b.turned, b.end, b.epoch, b.m, b.n, b.aCov}
+	b.turned, b.ident = now, max(now, b.ident+1)
+	b.end, b.epoch, b.loPassed, b.bare = span{}, 0, false, 0
+	b.risen, b.doubtful = 0, false
+	b.stopProbes()
+	b.reserved = 0
+	if b.quota == 0 && b.m != unbounded {
+		b.asked = false
+	}
+}
+
+// carry knows the next end at once where the window's kind tells it.
+func (b *Bucket) carry(now instant) {
+	w := b.rule.Window
+	if !w.carries() {
+		return
+	}
+	guard := min(calendarGuard, w.period()/20)
+	next := at(w.next(now.time()))
+	b.end = span{next.add(-guard), next.add(guard)}
+}
+
+// settledFirst bounds the end of a window of which no answer tells it: a call
+// granted in it has been answered, so it began at that call or before.
+func (b *Bucket) settledFirst(now, granted instant) {
+	period := b.rule.Window.period()
+	if b.end.known() || b.logged() || period == 0 || granted < b.turned {
+		return
+	}
+	lo := now
+	if b.last.end.known() {
+		lo = max(lo, b.last.end.lo.add(period))
+	}
+	b.end = span{lo, max(lo, now.add(period))}
+	b.passLo(now)
+}
+
+// bounds is the interval in which a told reset lies, unknown when it was not
+// told or cannot be.
+func (b *Bucket) bounds(r Reset, sent, received instant, maxReset time.Duration) span {
+	slack := r.Slack
+	if slack == 0 {
+		slack = defaultSlack
+	}
+	furthest := maxReset
+	if p := b.rule.Window.period(); p > 0 {
+		furthest = max(p+p/10, p+slack)
+	}
+	if !r.Known || r.After < 0 || r.After > furthest {
+		return span{}
+	}
+	return span{sent.add(r.After - slack), received.add(r.After + slack)}
+}
+
+// era is which window an answer speaks of.
+type era uint8
+
+const (
+	// thisWindow is the one we are in.
+	thisWindow era = iota
+	// eitherWindow is this one or one beside it: the reset is too vague to tell.
+	eitherWindow
+	// pastWindow has ended for us and for the upstream.
+	pastWindow
+	// nextWindow has begun for the upstream and not for us.
+	nextWindow
+	// sameAsLast has ended for us and not for the upstream: we turned early.
+	sameAsLast
+)
+
+// place tells which window an answer speaks of, by the interval in which its
+// reset lies. Causality comes first: a call that was granted in this window
+// cannot speak of an earlier one, so if its reset is the old one, it is we who
+// were early.
+func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
+	switch {
+	case !reset.known() || epoch != 0 && epoch == b.epoch:
+		return thisWindow
+	case b.logged() && reset.lo <= now:
+		return eitherWindow // it may have ended, and nothing says what came then
+	case b.logged():
+		return thisWindow
+	}
+	ends := b.ends()
+	this := reset.hi >= ends.lo && reset.lo <= ends.hi
+	last := b.last.end.known() && reset.lo <= b.last.end.hi.add(b.pad) ||
+		b.end.known() && b.mayPrecede(granted) && reset.lo <= b.end.hi.add(-b.reach())
+	next := b.end.known() && reset.hi >= b.end.lo.add(b.reach())
+	switch {
+	case this && (last || next):
+		return eitherWindow
+	case this:
+		return thisWindow
+	case next || b.end.known() && reset.mid() >= b.end.mid().add(b.half()) && b.half() > 0:
+		return nextWindow
+	case !last && b.end.known() && reset.mid() > b.end.mid().add(-b.half()):
+		return thisWindow // beside it: two resets of one window disagree
+	case granted < b.turned:
+		return pastWindow
+	case b.last.end.known():
+		return sameAsLast
+	}
+	return thisWindow
+}
+
+// mayPrecede reports whether a call granted then can have been counted before
+// this window: always in the first, which had begun before we came.
+func (b *Bucket) mayPrecede(granted instant) bool {
+	return granted < b.turned || b.last.turned == 0
+}
+
+// ends bounds when this window ends, even where nobody told: not before one
+// period after the last could have ended.
+func (b *Bucket) ends() span {
+	const never = instant(1<<63 - 1)
+	switch {
+	case b.end.known():
+		return b.end
+	case b.last.end.known():
+		return span{max(b.last.end.lo.add(b.reach()), b.turned), never}
+	default:
+		return span{b.turned, never}
+	}
+}
+
+// reach is the shortest that a window can be: a period, less what months and
+// days differ by; or, where nobody told it, as far away as a reset ever was.
+func (b *Bucket) reach() time.Duration {
+	if p := b.rule.Window.period(); p > 0 {
+		return p / 10 * 9
+	}
+	return b.longest
+}
+
+// half is half a period: what tells one window's reset from the next one's.
+func (b *Bucket) half() time.Duration { return b.reach() * 5 / 9 }
+
+// learnEnd narrows the window's end by a told reset.
+func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
+	if !reset.known() {
+		return
+	}
+	switch narrowed := (span{max(b.end.lo, reset.lo), min(b.end.hi, reset.hi)}); {
+	case !b.end.known() || b.logged():
+		b.setEnd(now, reset)
+	case b.jittery || narrowed.lo > narrowed.hi:
+		b.jittery = true
+		b.setEnd(now, span{min(b.end.lo, reset.lo), max(b.end.hi, reset.hi)})
+	default:
+		b.setEnd(now, narrowed)
+	}
+	b.epoch = epoch
+	b.longest = max(b.longest, reset.hi.sub(now))
+	b.tellPhase()
+}
+
+// setEnd replaces the bounds of the window's end. What was noted at the old
+// lower bound is kept when the new one is later and has passed too; when it is
+// earlier nobody knows any more what the sum was then, so none of it is covered.
+func (b *Bucket) setEnd(now instant, end span) {
+	switch {
+	case end.lo > now:
+		b.loPassed = false
+	case !b.loPassed:
+		b.loPassed, b.aLo, b.bareLo = true, b.aCov, 0
+	}
+	b.end = end
+}
+
+// tellPhase ends the time in which the bucket had to be held as a log: what the
+// log holds is what we count in this window.
+func (b *Bucket) tellPhase() {
+	if b.told {
+		return
+	}
+	was := b.logged()
+	b.told = true
+	if was && !b.logged() {
+		b.n = b.log.held
+		b.log = slidingLog{}
+		b.last = lastWindow{} // a log's turns are none
+	}
+}
+
+// prove begins a new window because an answer says that the upstream has. What
+// may belong to either window stays charged until an answer covers it: what was
+// settled without numbers in the sum a, what had numbers but no reset in m and n.
+func (b *Bucket) prove(w news) {
+	bare, covered := b.straddling()
+	if w.granted >= b.bareAt {
+		bare, covered = 0, 0
+	}
+	if b.loPassed {
+		b.cover(b.aLo)
+	}
+	b.begin(w.now)
+	b.learnEnd(w.now, w.reset, w.epoch)
+	b.takeQuota(w)
+	b.m, b.n = b.full(), bare
+	if w.remaining != Unknown {
+		b.m, b.tm = min(b.m, w.remaining), w.now
+		b.cover(w.a)
+	}
+	b.m -= bare + covered
+}
+
+// unturn takes an early turn back: the old window goes on with the lowest number
+// heard in all of it, and from now on we turn later by as much as we were early.
+func (b *Bucket) unturn(w news) {
+	b.pad += max(w.reset.hi.sub(b.turned), time.Millisecond)
+	if p := b.rule.Window.period(); p > 0 {
+		b.pad = min(b.pad, p)
+	}
+	b.m = min(b.m, b.last.m)
+	b.n += b.last.n
+	b.turned, b.aCov = b.last.turned, b.last.aCov
+	b.last = lastWindow{}
+	b.end, b.loPassed = span{}, false
+	b.learnEnd(w.now, w.reset, w.epoch)
+	b.takeNumbers(w)
+}

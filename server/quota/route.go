@@ -1,0 +1,253 @@
+package quota
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Bounds of what a ledger keeps.
+const (
+	// maxTold is how many limits an upstream can tell of, beside the configured.
+	maxTold = 32
+	// maxRoutes bounds the cache of routes.
+	maxRoutes = 1 << 16
+	// forgetAfter is after how many answers that speak of other buckets a told
+	// limit is forgotten once its window has ended.
+	forgetAfter = 20
+)
+
+// Names of the limits that nobody configured.
+const (
+	// nameUnknown is the limit of an API of which nothing is known.
+	nameUnknown = "quota"
+	// nameBackoff is the limit without a quota that only cools down.
+	nameBackoff = "backoff"
+)
+
+// route is the buckets that count a call of this scope: those of the configured
+// limits, those that responses told of, and the gates that exist.
+func (l *Ledger) route(now instant, s Scope) []*Bucket {
+	if route, ok := l.routes[s]; ok {
+		return route
+	}
+	var route []*Bucket
+	limits := l.rules.For(s)
+	if len(l.rules.Limits) == 0 {
+		limits = []Limit{{Name: nameUnknown}}
+	}
+	for i := range limits {
+		route = append(route, l.bucket(now, &limits[i], s))
+	}
+	for _, rule := range l.told {
+		if rule.Per.Applies(s) {
+			route = append(route, l.bucket(now, rule, s))
+		}
+	}
+	for _, parts := range gateParts(s) {
+		if b, ok := l.buckets[bucketID{nameBackoff, s.Only(parts)}]; ok {
+			route = append(route, b)
+		}
+	}
+	if len(l.routes) >= maxRoutes {
+		clear(l.routes)
+	}
+	l.routes[s] = route
+	return route
+}
+
+// bucket is the bucket of the rule that counts the scope, made when there is
+// none.
+func (l *Ledger) bucket(now instant, rule *Limit, s Scope) *Bucket {
+	id := bucketID{rule.Name, s.Only(rule.Per)}
+	b, ok := l.buckets[id]
+	if !ok {
+		b = newBucket(l.keep(rule), id.key, now)
+		l.buckets[id] = b
+	}
+	return b
+}
+
+// keep is the rule as it is kept once for all its buckets, where no override
+// makes it one of its own.
+func (l *Ledger) keep(rule *Limit) *Limit {
+	for i := range l.rules.Limits {
+		if l.rules.Limits[i] == *rule {
+			return &l.rules.Limits[i]
+		}
+	}
+	return rule
+}
+
+// gateParts is the groups of calls that can be told to back off without a quota:
+// the whole application, this endpoint, this user.
+func gateParts(s Scope) []Parts {
+	parts := []Parts{{}, {Endpoint: true}}
+	if s.User != "" {
+		parts = append(parts, Parts{User: true})
+	}
+	return parts
+}
+
+// gate is the bucket without a quota that holds such a group back.
+func (l *Ledger) gate(now instant, s Scope, parts Parts) *Bucket {
+	id := bucketID{nameBackoff, s.Only(parts)}
+	if b, ok := l.buckets[id]; ok {
+		return b
+	}
+	b := newBucket(&Limit{Name: nameBackoff, Per: parts}, id.key, now)
+	b.gate = true
+	l.buckets[id] = b
+	l.adopt(b)
+	return b
+}
+
+// adopt makes a bucket that came to be in mid-flight count every permit that is
+// outstanding and that it would have counted.
+func (l *Ledger) adopt(b *Bucket) {
+	clear(l.routes)
+	for p := range l.permits.all {
+		if !b.rule.Per.Applies(p.Scope) || p.Scope.Only(b.rule.Per) != b.key || p.charged(b) {
+			continue
+		}
+		cost := p.costs.of(b.rule.Counts())
+		p.charges = append(p.charges, charge{b, cost, 0})
+		b.o += cost
+		b.flying++
+	}
+}
+
+func (p *Permit) charged(b *Bucket) bool {
+	return slices.ContainsFunc(p.charges, func(c charge) bool { return c.bucket == b })
+}
+
+// match is the bucket that an observation speaks of, nil when it is none that is
+// known: the one it names; the one counted as it says; the one of its quota; else
+// the widest whose limit is not known and whose window the reset fits.
+func (l *Ledger) match(route []*Bucket, o *Observation, reset func(*Bucket) span) *Bucket {
+	var best *Bucket
+	rank := 0
+	for _, b := range route {
+		r := 0
+		switch {
+		case b.gate || b.rule.Counts() != unitOf(o):
+		case o.Limit != "" && b.rule.Name == o.Limit:
+			r = 5
+		case o.Says && (b.rule.Per != o.Per || !fits(b, o, reset(b))):
+		case o.Says:
+			r = 4
+		case o.Quota > 0 && b.quota == o.Quota:
+			r = 3
+		case (b.quota == 0 || o.Quota == 0) && fits(b, o, reset(b)):
+			r = 2
+		}
+		if r > rank || r > 0 && r == rank && b.rule.Per.width() > best.rule.Per.width() {
+			best, rank = b, r
+		}
+	}
+	return best
+}
+
+func unitOf(o *Observation) string {
+	if o.Unit == "" {
+		return Requests
+	}
+	return o.Unit
+}
+
+// fits reports whether what an observation tells of its window can be true of
+// the bucket's.
+func fits(b *Bucket, o *Observation, reset span) bool {
+	own := b.rule.Window.period()
+	if p := o.Window.period(); p > 0 && own > 0 && p != own && (o.Window.Kind != Calendar || b.rule.Window.Kind != Calendar) {
+		return false
+	}
+	if !o.Reset.Known {
+		return o.Window.Kind == Unstated || own == 0 || o.Window.period() == own
+	}
+	if !reset.known() {
+		return false // further away than the window is long
+	}
+	return !b.rule.Window.carries() || reset.lo <= b.turnsAt() && reset.hi >= b.end.lo
+}
+
+// tell makes the limit that an observation told of and that nobody configured:
+// of the scope it says, else of the widest.
+func (l *Ledger) tell(now instant, s Scope, o *Observation) *Bucket {
+	if len(l.told) >= maxTold || o.Says && !o.Per.Applies(s) {
+		return nil
+	}
+	rule := &Limit{Name: o.Limit, Unit: o.Unit, Quota: o.Quota, Window: o.Window, Provenance: Told}
+	if o.Says {
+		rule.Per = o.Per
+	}
+	if rule.Name == "" {
+		rule.Name = toldName(rule)
+	}
+	if _, taken := l.buckets[bucketID{rule.Name, s.Only(rule.Per)}]; taken {
+		return nil
+	}
+	l.told = append(l.told, rule)
+	b := l.bucket(now, rule, s)
+	l.adopt(b)
+	return b
+}
+
+// toldName names a limit by what is known of it, such as "told-500" or
+// "told-minute-app+endpoint".
+func toldName(rule *Limit) string {
+	name := "told"
+	if rule.Quota > 0 {
+		name += fmt.Sprint("-", rule.Quota)
+	}
+	if w := rule.Window; w.Kind == Calendar {
+		name += "-" + w.Unit.String()
+	} else if w.Period > 0 {
+		name += "-" + w.Period.String()
+	}
+	if rule.Per != (Parts{}) {
+		name += "-" + rule.Per.String()
+	}
+	if rule.Counts() != Requests {
+		name += "-" + rule.Unit
+	}
+	return name
+}
+
+// forget drops a told limit that the upstream does not tell of any more.
+func (l *Ledger) forget(b *Bucket) {
+	if b.rule.Provenance != Told || b.unseen < forgetAfter || b.end.known() || b.o > 0 || b.queued > 0 || b.state != Open {
+		return
+	}
+	l.told = slices.DeleteFunc(l.told, func(rule *Limit) bool { return rule == b.rule })
+	for id, other := range l.buckets {
+		if other.rule == b.rule {
+			delete(l.buckets, id)
+		}
+	}
+	clear(l.routes)
+}
+
+// sweep drops buckets of which nothing need be known: nothing counted in a
+// window that is open, no cool-down, nobody waiting. It runs when there are twice
+// as many as it left the last time.
+func (l *Ledger) sweep(now instant) {
+	const few = 1024
+	if len(l.buckets) < 2*l.swept+few {
+		return
+	}
+	for id, b := range l.buckets {
+		if b.advance(now); b.idle() {
+			delete(l.buckets, id)
+			delete(l.wanting, b)
+		}
+	}
+	l.swept = len(l.buckets)
+	clear(l.routes)
+}
+
+// idle reports whether a new bucket would be no different.
+func (b *Bucket) idle() bool {
+	return b.o == 0 && b.queued == 0 && b.state == Open && b.pad == 0 && !b.changed &&
+		b.m == b.full() && b.n == 0 && b.a == b.aCov && b.log.held == 0 &&
+		b.quota == b.rule.Quota && !b.asked
+}

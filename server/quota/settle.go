@@ -1,0 +1,187 @@
+package quota
+
+import "time"
+
+// news is what one answer says of one bucket, in the ledger's terms.
+type news struct {
+	now, granted instant
+	// a is the bucket's running sum when the call was granted: what had been
+	// settled before it left is counted in the numbers that came back.
+	a int64
+	// cost is what the call took of the bucket; held is what was on its way,
+	// this call with it, when the answer was heard.
+	cost, held int64
+	// passed says that the upstream took the call, blocked that it refused it on
+	// this bucket's account.
+	passed, blocked bool
+	// reset bounds the told reset; unknown when it was not told.
+	reset span
+	epoch int64
+	// quota and remaining are the numbers told; 0 and Unknown when not.
+	quota, remaining int64
+	// tighten says that the call had no permit: it may only tighten.
+	tighten bool
+}
+
+// settle learns from an answer to a call that is no longer outstanding.
+func (b *Bucket) settle(w news) {
+	when := b.place(w.now, w.granted, w.reset, w.epoch)
+	if when == eitherWindow {
+		w.reset = span{}
+	}
+	switch {
+	case when == pastWindow || w.tighten && when > eitherWindow:
+		b.keep(w.now, w.cost)
+		return
+	case when == nextWindow:
+		b.prove(w)
+	case when == sameAsLast:
+		b.unturn(w)
+	default:
+		b.learnEnd(w.now, w.reset, w.epoch)
+		b.takeNumbers(w)
+	}
+	b.count(w)
+}
+
+// count charges the cost of a call that was answered.
+func (b *Bucket) count(w news) {
+	if !w.reset.known() && !w.tighten {
+		b.settledFirst(w.now, w.granted)
+	}
+	b.keep(w.now, w.cost)
+	if w.remaining == Unknown {
+		b.a += w.cost
+	}
+	if !w.passed {
+		return
+	}
+	b.n += w.cost
+	if w.remaining != Unknown && !w.reset.known() {
+		b.bare += w.cost
+		b.bareAt = w.now
+	}
+}
+
+// keep holds a charge in the log, where there is one.
+func (b *Bucket) keep(now instant, cost int64) {
+	if b.logged() {
+		b.log.add(now, b.rule.Window.Period, cost)
+	}
+}
+
+// stale reports whether a refusal is the last window's: its call was granted
+// before this one began, and its reset does not say otherwise.
+func (b *Bucket) stale(now, granted instant, reset span, epoch int64) bool {
+	if !reset.known() {
+		return granted < b.turned && !b.logged()
+	}
+	return b.place(now, granted, reset, epoch) == pastWindow
+}
+
+// takeNumbers weighs the numbers against what is known of this window: a fall
+// is believed at once, a rise when a second answer confirms it.
+func (b *Bucket) takeNumbers(w news) {
+	b.takeQuota(w)
+	r := w.remaining
+	switch {
+	case r == Unknown:
+		return
+	case r <= b.m:
+		b.fall(w)
+	case w.granted < b.tm || w.tighten:
+		return
+	case b.doubtful || b.risen != 0 && w.granted >= b.risen:
+		b.m, b.tm = r, w.now
+		b.cover(w.a)
+		b.risen, b.doubtful = 0, false
+		b.stopProbes()
+	default:
+		b.risen = w.now
+		b.probeSoon(w.now)
+	}
+	b.logEnd(w.now)
+}
+
+// fall takes a lower remaining. More than our own calls explain, and a tenth of
+// the quota, is doubtful: obeyed, but one answer raises it again.
+func (b *Bucket) fall(w news) {
+	explained := w.held + b.a - b.aCov + b.quota/10
+	doubt := !w.blocked && b.tm != 0 && b.m != unbounded && b.m-w.remaining > explained
+	if w.granted >= b.tm {
+		b.doubtful, b.risen = doubt, 0
+	} else {
+		b.doubtful = b.doubtful || doubt
+	}
+	b.m, b.tm = w.remaining, w.now
+	b.cover(w.a)
+}
+
+// logEnd bounds how long numbers hold that were told without a reset of a bucket
+// that is held as a log: their window ends at most one period after them.
+func (b *Bucket) logEnd(now instant) {
+	if b.logged() && !b.told {
+		end := now.add(b.rule.Window.Period)
+		b.setEnd(now, span{end, end})
+	}
+}
+
+// takeQuota learns the limit itself: a fall at once, a rise when a second answer
+// confirms it, and never above what was configured.
+func (b *Bucket) takeQuota(w news) {
+	q := w.quota
+	if q == 0 || q == b.quota {
+		b.quotaRisen = 0
+		return
+	}
+	switch {
+	case b.quota == 0:
+		b.m = min(b.m, q)
+	case q < b.quota:
+		b.m = min(b.m, q)
+	case w.tighten || b.rule.Provenance == Configured && q > b.rule.Quota:
+		return
+	case b.quotaRisen == 0 || w.granted < b.quotaRisen:
+		b.quotaRisen = w.now
+		return
+	}
+	b.quota, b.provenance, b.quotaRisen = q, Told, 0
+}
+
+// answered notes that the upstream answered a call: a limit that is not known
+// has been asked, and a cool-down may be over.
+func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
+	b.asked = true
+	switch {
+	case b.cooldown.heard(now, granted, passed):
+		// The first call to pass after a cool-down whose end nobody knew: what
+		// closed the bucket is over. Its own numbers follow and are believed.
+		b.m, b.tm, b.doubtful = b.full(), 0, true
+		b.cover(a)
+	case passed && b.quota > 0 && b.n >= b.quota && !b.end.known() && !b.logged():
+		// More calls passed than the quota has: the window turned unseen.
+		b.begin(now)
+		b.m, b.n = b.full(), 0
+		b.cover(a)
+	}
+}
+
+// shut closes the bucket because the upstream refused a call on its account,
+// and reports whether a cool-down began. It ends with the window where that is
+// known; a window of a minute is waited for, a longer one is probed.
+func (b *Bucket) shut(now instant, r refusal) bool {
+	period := b.rule.Window.period()
+	switch {
+	case !b.logged() && b.end.known():
+		r.turns = r.until <= b.turnsAt()
+		r.until = max(r.until, b.turnsAt())
+	case r.until == 0 && period > 0 && period <= time.Minute:
+		r.until, r.turns = now.add(period), true
+		b.end = span{now, r.until}
+		b.loPassed = false
+		b.passLo(now)
+	}
+	began := b.refuse(now, r)
+	b.doubtful = b.doubtful || !b.turns
+	return began
+}

@@ -1,0 +1,38 @@
+package quota
+
+import "time"
+
+// Status shows one bucket.
+func (l *Ledger) Status(now time.Time, b *Bucket) Status {
+	b.advance(at(now))
+	s := Status{
+		Limit: b.rule.Name, Unit: b.rule.Counts(), Key: b.key,
+		Quota: Unknown, Remaining: Unknown,
+		State: b.state, Provenance: b.provenance,
+	}
+	if b.quota > 0 {
+		s.Quota = b.quota
+	}
+	if free := b.available(); b.quota > 0 || b.m < unbounded {
+		s.Remaining = max(0, free)
+	}
+	if b.end.known() && !b.gate {
+		s.ResetAt = b.turnsAt().time()
+	}
+	if b.state != Open {
+		s.CoolUntil, s.CoolReason = b.until.time(), b.reason
+	}
+	s.Pressure = b.pressure(s)
+	return s
+}
+
+// pressure is the share of the quota that is taken.
+func (b *Bucket) pressure(s Status) float64 {
+	switch {
+	case b.state == Cooling || s.Remaining == 0:
+		return 1
+	case s.Quota <= 0:
+		return 0
+	}
+	return min(1, max(0, 1-float64(s.Remaining)/float64(s.Quota)))
+}

@@ -1,0 +1,148 @@
+package quota
+
+import "time"
+
+// Settle ends a permit by what became of its call, and learns from the answer.
+// A permit that lapsed can still be settled, once. It reports false, and changes
+// nothing, for one that has ended.
+func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
+	if p.state == ended {
+		return false
+	}
+	t := at(now)
+	for _, c := range p.charges {
+		c.bucket.advance(t)
+	}
+	if a.Unanswered {
+		l.settleUnanswered(t, p)
+		return true
+	}
+	late := p.state == lapsed
+	s := l.readAnswer(t, p.Scope, p.granted, a)
+	// A limit that this answer is the first to tell of counts the permit too, so
+	// the permit ends only after it was found.
+	told := l.attribute(&s, a.Observations)
+	p.state = ended
+	for i := range p.charges {
+		c := &p.charges[i]
+		l.settleCharge(&s, c, told[c.bucket], late, a.Costs)
+		delete(told, c.bucket)
+	}
+	for b, o := range told {
+		b.settle(s.newsOf(b, o))
+		l.settled(b)
+	}
+	l.hold(&s, a)
+	return true
+}
+
+// settleUnanswered spends the permit: the upstream may have counted it.
+func (l *Ledger) settleUnanswered(now instant, p *Permit) {
+	if p.state == outstanding {
+		for _, c := range p.charges {
+			c.bucket.lose(now, c.cost)
+			c.bucket.heard(now, p.granted, false)
+			l.settled(c.bucket)
+		}
+	}
+	p.state = ended
+}
+
+// Observe learns from a call made without a permit: it can only tighten. The
+// scope must be valid and of the ledger's (api, app).
+func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
+	if a.Unanswered {
+		return
+	}
+	t := at(now)
+	granted := at(a.Sent)
+	if granted == 0 || granted > t {
+		granted = t
+	}
+	s := l.readAnswer(t, scope, granted, a)
+	s.tighten = true
+	for b, o := range l.attribute(&s, a.Observations) {
+		b.settle(s.newsOf(b, o))
+		l.settled(b)
+	}
+	l.hold(&s, a)
+}
+
+// answerState is an answer on its way through the buckets.
+type answerState struct {
+	now, granted, sent, received instant
+	scope                        Scope
+	route                        []*Bucket
+	verdict                      Verdict
+	maxReset                     time.Duration
+	tighten                      bool
+	// blamed are the buckets on whose account the call was refused.
+	blamed map[*Bucket]bool
+	// spare is true when the response told of a bucket with something left.
+	spare bool
+}
+
+func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a Answer) answerState {
+	s := answerState{
+		now: now, granted: granted, scope: scope, route: l.route(now, scope),
+		verdict: a.Verdict, maxReset: l.rules.maxReset(), blamed: map[*Bucket]bool{},
+	}
+	for _, b := range s.route {
+		b.advance(now)
+	}
+	// A report cannot speak of the future, nor of an answer that came before the
+	// call was granted: both would narrow a reset wrongly.
+	s.received = now
+	if !a.Received.IsZero() {
+		s.received = min(max(at(a.Received), granted), now)
+	}
+	s.sent = min(max(at(a.Sent), granted), s.received)
+	return s
+}
+
+func (s *answerState) bounds(b *Bucket, r Reset) span {
+	return b.bounds(r, s.sent, s.received, s.maxReset)
+}
+
+// newsOf is what the answer says of the bucket; o is nil when that is nothing.
+func (s *answerState) newsOf(b *Bucket, o *Observation) news {
+	w := news{
+		now: s.now, granted: s.granted, remaining: Unknown,
+		passed: s.verdict == Passed, blocked: s.blamed[b], tighten: s.tighten,
+	}
+	if o != nil {
+		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
+		w.quota, w.remaining = min(o.Quota, MaxQuota), min(o.Remaining, MaxQuota)
+	}
+	if w.blocked {
+		w.remaining = 0
+	}
+	if w.quota > 0 {
+		w.remaining = min(w.remaining, w.quota)
+	}
+	return w
+}
+
+// settleCharge ends one charge of a permit; late says that it lapsed before, so
+// that its cost is spent already.
+func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bool, costs Costs) {
+	b := c.bucket
+	w := s.newsOf(b, o)
+	w.a, w.held = c.a, b.o
+	if !late {
+		w.cost = c.actual(costs)
+		b.ungrant(c.cost)
+	}
+	b.answered(s.now, s.granted, c.a, w.passed)
+	if !b.gate {
+		b.settle(w)
+	}
+	l.settled(b)
+}
+
+// settled tells the ledger that a bucket's state is another.
+func (l *Ledger) settled(b *Bucket) {
+	l.refill(b)
+	l.open(b)
+	l.change(b)
+}

@@ -1,0 +1,403 @@
+package quota
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// The tests' upstream shares no code with the model that it judges. It counts
+// what arrives in its own true windows and refuses what is too much.
+
+// rounding is how the upstream writes a reset in whole seconds.
+type rounding int
+
+const (
+	roundCeil rounding = iota
+	roundFloor
+	roundNearest
+)
+
+func (r rounding) seconds(d time.Duration) int64 {
+	switch r {
+	case roundCeil:
+		return int64((d + time.Second - 1) / time.Second)
+	case roundFloor:
+		return int64(d / time.Second)
+	default:
+		return int64((d + time.Second/2) / time.Second)
+	}
+}
+
+// trueLimit is one limit of the upstream.
+type trueLimit struct {
+	quota    int64
+	period   time.Duration
+	phase    time.Duration // of aligned windows
+	firstUse bool          // windows begin at the first call after the last
+	perUser  bool
+}
+
+type trueWindow struct {
+	ends  time.Time
+	count int64
+	seen  int
+}
+
+type upstream struct {
+	limits   []trueLimit
+	windows  map[string]*trueWindow
+	rounding rounding
+	epoch    bool
+	refused  int
+	counted  int
+	history  []int64 // counts of the first limit's complete windows
+}
+
+func (u *upstream) window(i int, user string, now time.Time) *trueWindow {
+	l := u.limits[i]
+	key := string(rune('0' + i))
+	if l.perUser {
+		key += user
+	}
+	w := u.windows[key]
+	if w == nil {
+		w = &trueWindow{}
+		u.windows[key] = w
+	}
+	if !now.Before(w.ends) {
+		if w.seen++; i == 0 && w.seen > 2 {
+			u.history = append(u.history, w.count) // the first may be cut short
+		}
+		w.count = 0
+		if l.firstUse {
+			w.ends = now.Add(l.period)
+		} else {
+			into := (now.UnixNano() - int64(l.phase)) % int64(l.period)
+			w.ends = now.Add(l.period - time.Duration(into))
+		}
+	}
+	return w
+}
+
+// told is what the answer's one set of headers says.
+type told struct {
+	quota, remaining int64
+	reset            time.Duration // of the told limit, rounded
+	epoch            int64
+	ok               bool
+}
+
+// arrive counts a call, or refuses it and counts nothing, and says the state of
+// the limit that is closest to its end.
+func (u *upstream) arrive(user string, now time.Time) told {
+	ok := true
+	for i, l := range u.limits {
+		ok = ok && u.window(i, user, now).count < l.quota
+	}
+	if ok {
+		u.counted++
+	} else {
+		u.refused++
+	}
+	var t told
+	for i, l := range u.limits {
+		w := u.window(i, user, now)
+		if ok {
+			w.count++
+		}
+		if left := l.quota - w.count; i == 0 || left < t.remaining {
+			secs := u.rounding.seconds(w.ends.Sub(now))
+			t = told{quota: l.quota, remaining: left, reset: time.Duration(secs) * time.Second}
+			if u.epoch {
+				// The epoch's own rounding, against a Date in whole seconds.
+				e := u.rounding.seconds(w.ends.Sub(time.Unix(0, 0)))
+				t.epoch = e
+				t.reset = time.Duration(e-now.Unix()) * time.Second
+			}
+		}
+	}
+	t.ok = ok
+	return t
+}
+
+// world is a fleet, an upstream and a ledger in virtual time.
+type world struct {
+	rng    *rand.Rand
+	now    time.Time
+	events eventHeap
+	seq    int
+	up     *upstream
+	ledger *Ledger
+	faults faults
+
+	waiting map[string]int     // demand by user
+	blocked map[string]*Bucket // where a user's demand waits
+	users   []string
+
+	granted, dead    int
+	probes, innocent int // refusals of probes and of other calls
+	check            func()
+	trace            func(format string, args ...any)
+}
+
+// faults are the odds of what goes wrong, each 0 to 1.
+type faults struct {
+	dieBefore, dieAfter, unsent float64 // after the grant; after sending; given back
+	loseHeaders                 float64
+	loseReset                   float64
+	duplicate                   float64
+	untimed                     float64 // the report does not say when it was sent
+	slowSend, slowReport        time.Duration
+	rtt                         time.Duration
+}
+
+type event struct {
+	at  time.Time
+	seq int
+	do  func()
+}
+
+type eventHeap []event
+
+func (h eventHeap) Len() int { return len(h) }
+func (h eventHeap) Less(i, j int) bool {
+	if h[i].at.Equal(h[j].at) {
+		return h[i].seq < h[j].seq
+	}
+	return h[i].at.Before(h[j].at)
+}
+func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *eventHeap) Push(x any)   { *h = append(*h, x.(event)) }
+func (h *eventHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return e
+}
+
+func newWorld(seed uint64, start time.Time, up *upstream, rules *Rules, f faults) *world {
+	up.windows = map[string]*trueWindow{}
+	return &world{
+		rng: rand.New(rand.NewPCG(seed, 1)), now: start, up: up, faults: f,
+		ledger:  NewLedger(rules, "api", "app", seed),
+		waiting: map[string]int{}, blocked: map[string]*Bucket{},
+	}
+}
+
+func (w *world) after(d time.Duration, do func()) {
+	w.seq++
+	heap.Push(&w.events, event{w.now.Add(d), w.seq, do})
+}
+
+func (w *world) chance(p float64) bool { return p > 0 && w.rng.Float64() < p }
+
+func (w *world) upTo(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(w.rng.Int64N(int64(d)))
+}
+
+// want adds demand of a user.
+func (w *world) want(user string, n int) {
+	if w.waiting[user] == 0 {
+		w.users = append(w.users, user)
+	}
+	w.waiting[user] += n
+}
+
+// run plays all events until the end.
+func (w *world) run(end time.Time) {
+	for {
+		w.serve()
+		next := w.ledger.Wake(w.now)
+		if next.IsZero() || len(w.events) > 0 && w.events[0].at.Before(next) {
+			next = time.Time{}
+		}
+		switch {
+		case next.IsZero() && len(w.events) == 0:
+			return
+		case next.IsZero():
+			e := heap.Pop(&w.events).(event)
+			w.now = e.at
+			e.do()
+		default:
+			if !next.After(w.now) {
+				next = w.now.Add(time.Millisecond)
+			}
+			w.now = next
+		}
+		if w.now.After(end) {
+			return
+		}
+		w.ledger.Advance(w.now)
+		w.ledger.Opened()
+		w.reserve()
+		if w.check != nil {
+			w.check()
+		}
+	}
+}
+
+// reserve is a store that never fails.
+func (w *world) reserve() {
+	for range 4 {
+		wanted := w.ledger.Wanted(w.now)
+		if len(wanted) == 0 {
+			return
+		}
+		w.ledger.Reserved(w.now, wanted)
+	}
+}
+
+// serve grants to whoever can be granted, the longest waiting user first.
+func (w *world) serve() {
+	for i := 0; i < len(w.users); {
+		user := w.users[i]
+		if w.waiting[user] > 0 && w.take(user) {
+			w.waiting[user]--
+			continue
+		}
+		if w.waiting[user] == 0 {
+			w.users = append(w.users[:i], w.users[i+1:]...)
+			continue
+		}
+		i++
+	}
+}
+
+func (w *world) take(user string) bool {
+	scope := Scope{API: "api", App: "app", User: user, Endpoint: "GET /"}
+	r := Request{Scope: scope, Turn: w.blocked[user]}
+	d := w.ledger.Take(w.now, r)
+	if d.Reason == Reserving {
+		w.reserve()
+		d = w.ledger.Take(w.now, r)
+	}
+	w.block(user, d.Bucket)
+	if !d.Allowed() {
+		return false
+	}
+	w.granted++
+	w.logf("grant %s -> %s", user, w.state(d.Permit))
+	w.send(user, d.Permit)
+	return true
+}
+
+// block moves a user's demand to the queue of the bucket that denied it.
+func (w *world) block(user string, b *Bucket) {
+	was := w.blocked[user]
+	if was == b {
+		return
+	}
+	w.blocked[user] = b
+	for _, b := range []*Bucket{was, b} {
+		n := 0
+		for _, other := range w.blocked {
+			if other == b {
+				n++
+			}
+		}
+		if b != nil {
+			w.ledger.Queue(b, n)
+		}
+	}
+}
+
+// send lets a caller make its call, or fail to.
+func (w *world) send(user string, p *Permit) {
+	probe := false
+	for _, c := range p.charges {
+		probe = probe || c.bucket.available() < 0 || c.bucket.state != Open || c.bucket.quota == 0
+	}
+	f := w.faults
+	switch {
+	case w.chance(f.dieBefore):
+		w.dead++
+		w.logf("died g=%v", p.GrantedAt.Sub(epoch))
+		return
+	case w.chance(f.unsent):
+		w.after(w.upTo(f.slowSend), func() { w.ledger.Release(w.now, p) })
+		return
+	}
+	rtt := f.rtt/2 + w.upTo(f.rtt)
+	w.after(w.upTo(f.slowSend), func() {
+		sent := w.now
+		w.after(rtt/2, func() {
+			t := w.up.arrive(user, w.now)
+			w.logf("arrive %s g=%v ok=%v probe=%v told=%+v", user, p.GrantedAt.Sub(epoch), t.ok, probe, t)
+			if !t.ok && probe {
+				w.probes++
+			} else if !t.ok {
+				w.innocent++
+			}
+			if w.chance(f.dieAfter) {
+				w.dead++
+				return
+			}
+			w.after(rtt/2, func() { w.report(p, t, sent, w.now) })
+		})
+	})
+}
+
+func (w *world) report(p *Permit, t told, sent, received time.Time) {
+	a := Answer{Sent: sent, Received: received}
+	if w.chance(w.faults.untimed) {
+		a.Sent, a.Received = time.Time{}, time.Time{}
+	}
+	if !t.ok {
+		a.Verdict = Refused
+	}
+	if !w.chance(w.faults.loseHeaders) {
+		o := Observation{Quota: t.quota, Remaining: t.remaining, Blocked: !t.ok && t.remaining == 0}
+		if !w.chance(w.faults.loseReset) {
+			o.Reset = Reset{Known: true, After: t.reset, Epoch: t.epoch}
+			if t.epoch != 0 {
+				// Both the epoch and the Date are whole seconds.
+				o.Reset.After = max(0, t.reset-time.Second/2)
+				o.Reset.Slack = 3 * time.Second / 2
+			}
+		}
+		a.Observations = []Observation{o}
+	}
+	deliver := func() {
+		w.ledger.Settle(w.now, p, a)
+		w.logf("report g=%v %+v -> %s", p.GrantedAt.Sub(epoch), short(a.Observations), w.state(p))
+	}
+	w.after(w.upTo(w.faults.slowReport), deliver)
+	if w.chance(w.faults.duplicate) {
+		w.after(w.upTo(w.faults.slowReport), deliver)
+	}
+}
+
+func (w *world) logf(format string, args ...any) {
+	if w.trace != nil {
+		w.trace("%8v "+format, append([]any{w.now.Sub(epoch)}, args...)...)
+	}
+}
+
+func (w *world) state(p *Permit) string {
+	var s string
+	rel := func(i instant) string {
+		if i == 0 {
+			return "-"
+		}
+		return i.time().Sub(epoch).Round(time.Millisecond).String()
+	}
+	for _, c := range p.charges {
+		b := c.bucket
+		s += fmt.Sprintf("[%s m=%d n=%d o=%d a=%d cov=%d av=%d end=%s..%s pad=%v turned=%v log=%d bare=%d doubt=%v lapsed=%d %v until=%v]",
+			b.Name(), b.m, b.n, b.o, b.a, b.aCov, b.available(), rel(b.end.lo), rel(b.end.hi), b.pad,
+			rel(b.turned), b.log.held, b.bare, b.doubtful, b.lapsed, b.state, rel(b.until))
+	}
+	return s
+}
+
+func short(o []Observation) string {
+	if len(o) == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("q=%d r=%d reset=%v %v", o[0].Quota, o[0].Remaining, o[0].Reset.Known, o[0].Reset.After)
+}

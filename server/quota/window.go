@@ -1,0 +1,116 @@
+package quota
+
+import (
+	"fmt"
+	"time"
+)
+
+// WindowKind is the kind of a window.
+type WindowKind uint8
+
+// The kinds of window.
+const (
+	// Unstated: nothing is known of the window but what responses tell.
+	Unstated WindowKind = iota
+	// Fixed: the count begins anew at a reset that is learned, or, when
+	// aligned, at the multiples of the period since the epoch.
+	Fixed
+	// Calendar: the count begins anew with the hour, day, week or month of a
+	// time zone.
+	Calendar
+	// Sliding: each unit counts for one period from its use.
+	Sliding
+)
+
+// CalendarUnit is the length of a calendar window.
+type CalendarUnit uint8
+
+// The calendar units. A week begins on Monday.
+const (
+	Hour CalendarUnit = iota + 1
+	Day
+	Week
+	Month
+)
+
+// String is the unit as the configuration writes it.
+func (u CalendarUnit) String() string {
+	return [...]string{"", "hour", "day", "week", "month"}[u]
+}
+
+// Window says when the count of a limit begins anew. It is comparable; the zero
+// value is not known and learned from responses.
+type Window struct {
+	// Kind is the kind of window; the other fields depend on it.
+	Kind WindowKind
+	// Period is the length of a fixed or sliding window.
+	Period time.Duration
+	// Aligned says that a fixed window's boundaries are the multiples of its
+	// period since 1970 in UTC.
+	Aligned bool
+	// Unit is the length of a calendar window.
+	Unit CalendarUnit
+	// Zone is a calendar window's time zone; nil means UTC.
+	Zone *time.Location
+}
+
+// String is the window as the configuration writes it.
+func (w Window) String() string {
+	switch w.Kind {
+	case Fixed:
+		if w.Aligned {
+			return fmt.Sprintf("{fixed: %v, align: utc}", w.Period)
+		}
+		return fmt.Sprintf("{fixed: %v}", w.Period)
+	case Calendar:
+		return fmt.Sprintf("{calendar: %v, zone: %v}", w.Unit, w.zone())
+	case Sliding:
+		return fmt.Sprintf("{sliding: %v}", w.Period)
+	default:
+		return "learned"
+	}
+}
+
+func (w Window) zone() *time.Location {
+	if w.Zone == nil {
+		return time.UTC
+	}
+	return w.Zone
+}
+
+// period is the window's nominal length; 0 when it is not known.
+func (w Window) period() time.Duration {
+	if w.Kind != Calendar {
+		return w.Period
+	}
+	const day = 24 * time.Hour
+	return [...]time.Duration{0, time.Hour, day, 7 * day, 31 * day}[w.Unit]
+}
+
+// carries reports whether the window's next boundary is known without being
+// told.
+func (w Window) carries() bool { return w.Kind == Calendar || w.Kind == Fixed && w.Aligned }
+
+// next is the first boundary after t of a window that carries. A day is the
+// calendar's, so it has 23 or 25 hours when the clocks change.
+func (w Window) next(t time.Time) time.Time {
+	if w.Kind == Fixed {
+		return t.Truncate(0).Add(w.Period - time.Duration(t.UnixNano()%int64(w.Period)))
+	}
+	t = t.In(w.zone())
+	y, m, d := t.Date()
+	at := func(y int, m time.Month, d, h int) time.Time { return time.Date(y, m, d, h, 0, 0, 0, w.zone()) }
+	switch w.Unit {
+	case Hour:
+		// By elapsed time from the hour's own start: an hour that occurs twice
+		// has two boundaries.
+		into := time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
+		return t.Add(time.Hour - into)
+	case Week:
+		return at(y, m, d+7-(int(t.Weekday())+6)%7, 0)
+	case Month:
+		return at(y, m+1, 1, 0)
+	default:
+		return at(y, m, d+1, 0)
+	}
+}
