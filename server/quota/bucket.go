@@ -98,11 +98,21 @@ func (b *Bucket) logged() bool {
 	case Sliding:
 		return true
 	case Fixed:
-		return w.Period <= shortWindow || !w.Aligned && !b.told
+		return b.short() || !w.Aligned && !b.told
 	default:
 		return false
 	}
 }
+
+// short reports whether the window is too short for numbers told in whole
+// seconds to mean anything.
+func (b *Bucket) short() bool {
+	w := b.rule.Window
+	return w.Kind == Fixed && w.Period <= shortWindow
+}
+
+// endless reports whether nobody knows when the window ends, nor ever could.
+func (b *Bucket) endless() bool { return !b.end.known() && b.rule.Window.period() == 0 }
 
 // available is how many more units can be granted: never more than the upstream
 // can still have, whatever answers are on their way.
@@ -189,9 +199,8 @@ func (b *Bucket) retryAt(now instant, cost int64) instant {
 // nothing is in flight, or a single answer that nothing explains.
 func (b *Bucket) probeDue(now instant, cost int64) bool {
 	closed := b.available()+b.o < cost
-	endless := !b.end.known() && b.rule.Window.period() == 0
 	silent := b.o == 0 && b.quota > 0 && b.lapsed*4 >= b.quota
-	if !closed || !endless && (!silent && !b.doubtful || b.own()-b.o < cost) {
+	if !closed || !b.endless() && (!silent && !b.doubtful || b.own()-b.o < cost) {
 		b.stopProbes()
 		return false
 	}

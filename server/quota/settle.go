@@ -25,6 +25,9 @@ type news struct {
 
 // settle learns from an answer to a call that is no longer outstanding.
 func (b *Bucket) settle(w news) {
+	if b.short() && !w.blocked {
+		w.remaining, w.reset = Unknown, span{}
+	}
 	when := b.place(w.now, w.granted, w.reset, w.epoch)
 	if when == eitherWindow {
 		w.reset = span{}
@@ -92,6 +95,10 @@ func (b *Bucket) takeNumbers(w news) {
 	case w.granted < b.tm || w.tighten:
 		return
 	case b.doubtful || b.risen != 0 && w.granted >= b.risen:
+		if b.endless() {
+			b.begin(w.now) // only a turn can have raised it
+			b.n = 0
+		}
 		b.m, b.tm = r, w.now
 		b.cover(w.a)
 		b.risen, b.doubtful = 0, false
