@@ -54,8 +54,8 @@ type refusal struct {
 	// base is where the back-off begins when nobody knows.
 	base   time.Duration
 	reason string
-	// jitter is a random number, used once.
-	jitter uint64
+	// jitter is a random number, not negative, used once.
+	jitter int64
 }
 
 // refuse begins, or lengthens, the cool-down. It reports whether a new one
@@ -99,7 +99,7 @@ func (c *cooldown) backoff(r refusal) time.Duration {
 	d := max(r.base, backoffBase)
 	most := max(d, backoffMax)
 	d = min(d<<c.doublings, most)
-	return d + time.Duration(r.jitter%uint64(d))
+	return d + time.Duration(r.jitter%int64(d))
 }
 
 // advance ends what time ends.

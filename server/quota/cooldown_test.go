@@ -13,7 +13,7 @@ type steps struct {
 
 func newSteps(t *testing.T, limits ...Limit) *steps {
 	t.Helper()
-	return &steps{t, NewLedger(&Rules{API: "api", Limits: limits, SendWithin: 2 * time.Second}, "api", "app", 1)}
+	return &steps{t, NewLedger(&Rules{API: "api", Limits: limits, SendWithin: 2 * time.Second}, 1)}
 }
 
 func at0(seconds float64) time.Time {

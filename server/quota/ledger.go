@@ -20,8 +20,10 @@ type Request struct {
 // permits that are outstanding. It is not safe for concurrent use, and the now
 // that its methods are given must never go back.
 type Ledger struct {
-	rules    *Rules
-	api, app string
+	rules *Rules
+	// lapsesAfter is how long after its grant a permit lapses: by then the
+	// upstream has counted it or never will.
+	lapsesAfter time.Duration
 
 	buckets map[bucketID]*Bucket
 	// told are the limits that responses told of and nobody configured.
@@ -50,11 +52,12 @@ type bucketID struct {
 	key   Scope
 }
 
-// NewLedger makes the ledger of one application of one API. The seed makes the
-// jitter of back-offs differ between applications and runs.
-func NewLedger(rules *Rules, api, app string, seed uint64) *Ledger {
+// NewLedger makes the ledger of one application of the rules' API. The seed makes
+// the jitter of back-offs differ between applications and runs.
+func NewLedger(rules *Rules, seed uint64) *Ledger {
+	send, _ := rules.Deadlines()
 	return &Ledger{
-		rules: rules, api: api, app: app, random: splitmix(seed),
+		rules: rules, lapsesAfter: send + Flight, random: splitmix(seed),
 		buckets: make(map[bucketID]*Bucket),
 		routes:  make(map[Scope][]*Bucket),
 		queued:  make(map[*Bucket]struct{}),
@@ -70,7 +73,7 @@ func (l *Ledger) Take(now time.Time, r Request) Decision {
 	route := l.route(t, r.Scope)
 	d := l.decide(t, route, r)
 	if !d.Allowed() {
-		l.note(t, d, r)
+		l.note(d, r)
 		return d
 	}
 	p := &Permit{
@@ -134,7 +137,7 @@ func (l *Ledger) decideOne(now instant, b *Bucket, r Request) (Reason, instant, 
 }
 
 // note remembers of a denial what the bucket needs to know to open again.
-func (l *Ledger) note(now instant, d Decision, r Request) {
+func (l *Ledger) note(d Decision, r Request) {
 	b := d.Bucket
 	b.want = r.Costs.of(b.rule.Counts())
 	switch {
@@ -186,7 +189,7 @@ func (l *Ledger) Advance(now time.Time) {
 	l.sweep(t)
 }
 
-func (l *Ledger) lapsesAt(p *Permit) instant { return p.granted.add(l.rules.sendWithin() + Flight) }
+func (l *Ledger) lapsesAt(p *Permit) instant { return p.granted.add(l.lapsesAfter) }
 
 // lapse spends a permit that was never heard of. It is dated when it was due,
 // not when that was noticed, so that noticing late changes nothing.
@@ -194,6 +197,7 @@ func (l *Ledger) lapse(p *Permit) {
 	due := l.lapsesAt(p)
 	p.state = lapsed
 	for _, c := range p.charges {
+		c.bucket.advance(due)
 		c.bucket.lapse(due, c.cost)
 		l.open(c.bucket)
 		l.change(c.bucket)
@@ -301,10 +305,11 @@ func (l *Ledger) Counted(now time.Time, s Scope) []*Bucket {
 // must give the same numbers for the same seed.
 type splitmix uint64
 
-func (s *splitmix) next() uint64 {
+// next is not negative.
+func (s *splitmix) next() int64 {
 	*s += 0x9e3779b97f4a7c15
 	z := uint64(*s)
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
+	return int64((z ^ z>>31) >> 1) //nolint:gosec // shifted: it fits
 }

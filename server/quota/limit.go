@@ -2,6 +2,7 @@ package quota
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -111,25 +112,20 @@ const Flight = time.Second
 // CheckScope reports, as a *FieldError, labels that the rules do not declare.
 func (r *Rules) CheckScope(s Scope) error {
 	for name := range s.Labels.All {
-		if !containsString(r.Labels, name) {
+		if !slices.Contains(r.Labels, name) {
 			return &FieldError{"scope.labels", name, fmt.Sprintf("declare it under apis.%s.labels, or leave it out", r.API)}
 		}
 	}
 	return nil
 }
 
-func containsString(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
+// Deadlines is how long after its grant a permit may be sent, and its report is
+// awaited: the defaults where the rules have none.
+func (r *Rules) Deadlines() (send, report time.Duration) {
+	return orDefault(r.SendWithin, DefaultSendWithin), orDefault(r.ReportWithin, DefaultReportWithin)
 }
 
-func (r *Rules) sendWithin() time.Duration   { return orDefault(r.SendWithin, DefaultSendWithin) }
-func (r *Rules) reportWithin() time.Duration { return orDefault(r.ReportWithin, DefaultReportWithin) }
-func (r *Rules) maxReset() time.Duration     { return orDefault(r.MaxReset, DefaultMaxReset) }
+func (r *Rules) maxReset() time.Duration { return orDefault(r.MaxReset, DefaultMaxReset) }
 
 func orDefault(d, def time.Duration) time.Duration {
 	if d == 0 {

@@ -78,8 +78,8 @@ func TestTrialSumsNeverGoBack(t *testing.T) {
 	for range 20 {
 		s.settle(1, s.take(1), Answer{}) // no numbers: 20 uncovered
 	}
-	late := s.take(2)
-	s.available(2, "app", 69)
+	late := s.take(3.5)
+	s.available(3.5, "app", 69)
 	s.take(6.1) // the turn; one in flight carried over
 	s.settle(6.2, late, numbersReset(100, 98, 9*time.Second))
 	// 98, less the one of 6.1; the 20 belong to the window that ended.

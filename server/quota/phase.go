@@ -70,14 +70,15 @@ func (b *Bucket) turn(now instant) {
 	bare, covered := b.straddling()
 	b.begin(now)
 	b.cover(b.aLo)
-	b.m = b.full() - bare - covered
-	b.n = bare
+	b.a += bare + covered
+	b.m, b.n = b.full(), bare
 	b.carry(now)
 }
 
-// straddling is what may belong to the next window and is in the sum a no more:
-// the cost that was answered since the window may have ended with numbers but
-// without a reset; and what such numbers covered of the sum since then.
+// straddling is what may belong to the next window and is not, or not any more,
+// uncovered in the sum a: the cost that was answered since the window may have
+// ended with numbers but without a reset; and what such numbers covered of the
+// sum since then. For the next window all of it is uncovered.
 func (b *Bucket) straddling() (bare, covered int64) {
 	if !b.loPassed {
 		return b.bare, 0
@@ -272,8 +273,7 @@ func (b *Bucket) tellPhase() {
 }
 
 // prove begins a new window because an answer says that the upstream has. What
-// may belong to either window stays charged until an answer covers it: what was
-// settled without numbers in the sum a, what had numbers but no reset in m and n.
+// may belong to either window stays charged until an answer covers it.
 func (b *Bucket) prove(w news) {
 	bare, covered := b.straddling()
 	if w.granted >= b.bareAt {
@@ -290,7 +290,7 @@ func (b *Bucket) prove(w news) {
 		b.m, b.tm = min(b.m, w.remaining), w.now
 		b.cover(w.a)
 	}
-	b.m -= bare + covered
+	b.a += bare + covered
 }
 
 // unturn takes an early turn back: the old window goes on with the lowest number

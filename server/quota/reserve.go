@@ -98,7 +98,7 @@ func (l *Ledger) Reserved(now time.Time, written []Reservation) {
 // may still be on their way.
 func (l *Ledger) Restore(now time.Time, records []Reservation) {
 	t := at(now)
-	ghosts := t.add(l.rules.sendWithin() + Flight)
+	ghosts := t.add(l.lapsesAfter)
 	l.holdUntil = ghosts
 	newest := make(map[bucketID]Reservation, len(records))
 	for _, r := range records {
@@ -156,6 +156,7 @@ func (l *Ledger) layGhosts(now instant) {
 	i := 0
 	for ; i < len(l.ghosts) && now >= l.ghosts[i].until; i++ {
 		g := l.ghosts[i]
+		g.bucket.advance(g.until)
 		g.bucket.o -= g.cost
 		g.bucket.a += g.cost
 		g.bucket.lapsed += g.cost

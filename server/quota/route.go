@@ -213,18 +213,24 @@ func toldName(rule *Limit) string {
 	return name
 }
 
-// forget drops a told limit that the upstream does not tell of any more.
+// forget drops a limit that only responses told of, once they do not any more and
+// its window has ended. One that is configured as not known is not known again.
 func (l *Ledger) forget(b *Bucket) {
-	if b.rule.Provenance != Told || b.unseen < forgetAfter || b.end.known() || b.o > 0 || b.queued > 0 || b.state != Open {
+	if b.unseen < forgetAfter || b.end.known() || b.o > 0 || b.queued > 0 || b.state != Open {
 		return
 	}
-	l.told = slices.DeleteFunc(l.told, func(rule *Limit) bool { return rule == b.rule })
-	for id, other := range l.buckets {
-		if other.rule == b.rule {
-			delete(l.buckets, id)
+	switch {
+	case b.rule.Quota == 0 && b.rule.Provenance == Nobody && b.quota > 0:
+		b.quota, b.provenance, b.m = 0, Nobody, unbounded
+	case b.rule.Provenance == Told:
+		l.told = slices.DeleteFunc(l.told, func(rule *Limit) bool { return rule == b.rule })
+		for id, other := range l.buckets {
+			if other.rule == b.rule {
+				delete(l.buckets, id)
+			}
 		}
+		clear(l.routes)
 	}
-	clear(l.routes)
 }
 
 // sweep drops buckets of which nothing need be known: nothing counted in a

@@ -40,6 +40,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 func (l *Ledger) settleUnanswered(now instant, p *Permit) {
 	if p.state == outstanding {
 		for _, c := range p.charges {
+			c.bucket.advance(now)
 			c.bucket.lose(now, c.cost)
 			c.bucket.heard(now, p.granted, false)
 			l.settled(c.bucket)

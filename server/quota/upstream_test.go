@@ -181,7 +181,7 @@ func newWorld(seed uint64, start time.Time, up *upstream, rules *Rules, f faults
 	up.windows = map[string]*trueWindow{}
 	return &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), now: start, up: up, faults: f,
-		ledger:  NewLedger(rules, "api", "app", seed),
+		ledger:  NewLedger(rules, seed),
 		waiting: map[string]int{}, blocked: map[string]*Bucket{},
 	}
 }
