@@ -1,0 +1,130 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/quotabroker/quotabroker/server/quota"
+)
+
+func (v value) limits(labels []string) []quota.Limit {
+	var limits []quota.Limit
+	for _, item := range v.list() {
+		l := item.limit(labels)
+		if slices.ContainsFunc(limits, func(o quota.Limit) bool { return o.Name == l.Name && l.Name != "" }) {
+			item.r.fail(item.position(), item.path+".name", l.Name, "duplicate: each limit of an API needs its own name")
+		}
+		limits = append(limits, l)
+	}
+	return limits
+}
+
+func (v value) limit(labels []string) quota.Limit {
+	s := v.section("name", "per", "quota", "unit", "window")
+	var l quota.Limit
+	s.need("name", "give it one, such as app-day")
+	s.part("name", &l.Name)
+	if p, ok := s.get("per"); ok {
+		l.Per = p.per(labels)
+	}
+	if q, ok := s.get("quota"); ok {
+		l.Quota, l.Provenance = q.quota()
+	}
+	s.part("unit", &l.Unit)
+	if err := (quota.Costs{l.Counts(): 0}).Validate("unit"); err != nil {
+		u, _ := s.get("unit")
+		u.fail(remedyOf(err))
+	}
+	if w, ok := s.get("window"); ok {
+		l.Window = w.window()
+	}
+	return l
+}
+
+// per is the parts of a scope by which a limit counts.
+func (v value) per(labels []string) quota.Parts {
+	names := v.names()
+	list := make([]string, len(names))
+	for i, n := range names {
+		if !slices.Contains([]string{"app", "user", "endpoint"}, n.name) && !slices.Contains(labels, n.name) {
+			n.fail("unknown part: parts are app, user, endpoint and what the API's labels declare")
+			return quota.Parts{}
+		}
+		list[i] = n.name
+	}
+	if len(list) == 0 {
+		return quota.Parts{}
+	}
+	parts, err := quota.NewParts(list...)
+	if err != nil {
+		v.r.fail(v.position(), v.field(), strings.Join(list, ", "), remedyOf(err))
+	}
+	return parts
+}
+
+// quota is the units a window; 0 is to be learned.
+func (v value) quota() (int64, quota.Provenance) {
+	if v.shown() == "learn" {
+		return 0, quota.Nobody
+	}
+	return v.whole(quota.MaxQuota, ", or learn"), quota.Configured
+}
+
+func (v value) overrides(limits []quota.Limit) []quota.Override {
+	var overrides []quota.Override
+	for _, item := range v.list() {
+		o := item.override(limits)
+		if slices.ContainsFunc(overrides, func(p quota.Override) bool {
+			return p.Endpoint == o.Endpoint && p.Limit == o.Limit && o.Endpoint != ""
+		}) {
+			item.failf("duplicate: %q has a quota for %s already", o.Endpoint, o.Limit)
+		}
+		overrides = append(overrides, o)
+	}
+	return overrides
+}
+
+func (v value) override(limits []quota.Limit) quota.Override {
+	s := v.section("endpoint", "limit", "quota")
+	var o quota.Override
+	s.need("endpoint", `name it or a template, such as "GET /v2/people/{id}"`)
+	s.need("limit", "name the limit whose quota is replaced")
+	s.need("quota", "give the units a window for that endpoint")
+	if e, ok := s.get("endpoint"); ok {
+		o.Endpoint = e.template()
+	}
+	s.part("limit", &o.Limit)
+	if l, ok := s.get("limit"); ok && o.Limit != "" {
+		l.mustCountByEndpoint(o.Limit, limits)
+	}
+	if q, ok := s.get("quota"); ok {
+		o.Quota = q.whole(quota.MaxQuota, "")
+	}
+	return o
+}
+
+// template is an endpoint in which only the last segment may be "*".
+func (v value) template() string {
+	text := v.part()
+	segments := strings.Split(text, "/")
+	if slices.Contains(segments[:len(segments)-1], "*") {
+		v.fail("* stands for all that follow: it can only be the last segment, write {name} for one")
+	}
+	return text
+}
+
+// mustCountByEndpoint reports a limit that an override cannot replace.
+func (v value) mustCountByEndpoint(name string, limits []quota.Limit) {
+	var names []string
+	for _, l := range limits {
+		if l.Name == name {
+			if !l.Per.Endpoint {
+				v.fail("this limit counts all endpoints together: add endpoint to its per")
+			}
+			return
+		}
+		names = append(names, l.Name)
+	}
+	v.failf("no such limit: this API has %s", cmp.Or(strings.Join(names, ", "), "none"))
+}
