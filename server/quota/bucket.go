@@ -61,8 +61,9 @@ type ledgerState struct {
 	// queued is how many callers wait; want is the cost of the first.
 	queued int
 	want   int64
-	// reserved is how much of this window the store has confirmed.
-	reserved int64
+	// reserved is how much of this window the store has confirmed, settled how
+	// much of that it was told the upstream has counted.
+	reserved, settled int64
 	// opened and changed are true while the ledger lists the bucket so.
 	opened, changed bool
 }

@@ -180,7 +180,7 @@ func TestBackoffGrowsByProbesOnly(t *testing.T) {
 		if got := until - now; got < least || got >= 2*least {
 			t.Fatalf("backed off for %v s, want %v to %v", got, least, 2*least)
 		}
-		now = until
+		now = until + 1e-6 // an instant is more exact than a float
 		s.settle(now, s.take(now), refused(Answer{}))
 	}
 }

@@ -136,10 +136,13 @@ func (l *Ledger) decideOne(now instant, b *Bucket, r Request) (Reason, instant, 
 	return NoReason, 0, false
 }
 
-// note remembers of a denial what the bucket needs to know to open again.
+// note remembers of a denial what the bucket needs to know to open again: what
+// the first of its queue wants, not whoever comes behind.
 func (l *Ledger) note(d Decision, r Request) {
 	b := d.Bucket
-	b.want = r.Costs.of(b.rule.Counts())
+	if b.queued == 0 || r.Turn == b {
+		b.want = r.Costs.of(b.rule.Counts())
+	}
 	switch {
 	case d.Reason == Reserving:
 		l.wanting[b] = struct{}{}

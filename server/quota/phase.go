@@ -93,7 +93,7 @@ func (b *Bucket) begin(now instant) {
 	b.end, b.epoch, b.loPassed, b.bare = span{}, 0, false, 0
 	b.risen, b.doubtful = 0, false
 	b.stopProbes()
-	b.reserved = 0
+	b.reserved, b.settled = 0, 0
 	if b.quota == 0 && b.m != unbounded {
 		b.asked = false
 	}

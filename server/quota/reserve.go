@@ -12,8 +12,8 @@ type Reservation struct {
 	// Began identifies the window: when it began for the broker, in Unix
 	// nanoseconds.
 	Began int64
-	// Lo and Hi bound when the window ends, in Unix nanoseconds; 0 when that is
-	// not known.
+	// Lo and Hi bound when the window turns for the broker, in Unix nanoseconds; 0
+	// when that is not known.
 	Lo, Hi int64
 	// Quota is the units a window at the time.
 	Quota int64
@@ -40,15 +40,22 @@ func (b *Bucket) chunk() int64 { return max(1, b.quota/20) }
 // available, whoever took it.
 func (b *Bucket) spent() int64 { return min(max(0, b.quota-b.available()), b.quota) }
 
-// refill asks for the next chunk early, when half of the last is used.
+// refill asks for the next chunk early, when half of the last is used; and for
+// what was settled to be written once that is a chunk, so that a crash wastes no
+// more.
 func (l *Ledger) refill(b *Bucket) {
-	if b.stored() && b.reserved < b.quota && b.spent()+b.chunk()/2 >= b.reserved {
+	if !b.stored() {
+		return
+	}
+	spent := b.spent()
+	short := b.reserved < b.quota && spent+b.chunk()/2 >= b.reserved
+	if short || spent-b.o >= b.settled+b.chunk() {
 		l.wanting[b] = struct{}{}
 	}
 }
 
 // Wanted returns the reservations to write now: of every bucket that has used
-// half of its last chunk. It does not forget them: what [Ledger.Reserved] does
+// half of its last chunk, or settled one. It does not forget them: what [Ledger.Reserved] does
 // not confirm is wanted again.
 func (l *Ledger) Wanted(now time.Time) []Reservation {
 	t := at(now)
@@ -69,10 +76,18 @@ func (b *Bucket) reservation() Reservation {
 	spent := b.spent()
 	return Reservation{
 		Limit: b.rule.Name, Key: b.key, Began: int64(b.ident),
-		Lo: int64(b.end.lo), Hi: int64(b.end.hi), Quota: b.quota,
+		Lo: int64(b.end.lo), Hi: int64(b.turnsBy()), Quota: b.quota,
 		Reserved: min(max(spent+max(b.chunk(), b.want), b.reserved), b.quota),
 		Settled:  max(0, spent-b.o),
 	}
+}
+
+// turnsBy is when the window has turned for certain; 0 when that is not known.
+func (b *Bucket) turnsBy() instant {
+	if !b.end.known() {
+		return 0
+	}
+	return b.turnsAt()
 }
 
 // Reserved confirms that reservations are durable.
@@ -84,7 +99,7 @@ func (l *Ledger) Reserved(now time.Time, written []Reservation) {
 			continue
 		}
 		if b.advance(t); int64(b.ident) == r.Began {
-			b.reserved = max(b.reserved, r.Reserved)
+			b.reserved, b.settled = max(b.reserved, r.Reserved), max(b.settled, r.Settled)
 			delete(l.wanting, b)
 			l.refill(b)
 		}
@@ -113,8 +128,7 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 			continue
 		}
 		b := l.bucket(t, rule, id.key)
-		b.restore(t, r)
-		if b.o > 0 {
+		if b.restore(t, r); b.o > 0 {
 			l.ghosts = append(l.ghosts, ghost{b, b.o, ghosts})
 		}
 	}
@@ -137,16 +151,21 @@ func (l *Ledger) ruleOf(id bucketID) *Limit {
 	return nil
 }
 
-// restore takes over a record unless its window has ended for certain.
+// restore takes over a record. What it reserved and did not settle may have been
+// sent after its window ended, and be counted in the next; not in any later one.
 func (b *Bucket) restore(now instant, r Reservation) {
+	period := b.rule.Window.period()
+	if r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
+		return
+	}
 	b.turned, b.ident = instant(r.Began), instant(r.Began)
 	if r.Hi != 0 {
 		b.end, b.told = span{instant(r.Lo), instant(r.Hi)}, true
 	}
-	b.reserved = r.Reserved
-	b.o = max(0, r.Reserved-r.Settled)
-	b.m = max(0, b.full()-r.Settled)
-	b.n = min(r.Settled, b.full())
+	settled := min(max(0, r.Settled), b.full())
+	b.reserved, b.settled = max(0, r.Reserved), settled
+	b.o = max(0, min(r.Reserved, b.full())-settled)
+	b.m, b.n = b.full()-settled, settled
 	b.advance(now)
 }
 

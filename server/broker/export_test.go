@@ -1,0 +1,39 @@
+package broker
+
+import "github.com/quotabroker/quotabroker/server/quota"
+
+// Stuck is the scopes of the callers that stand first in their queue and could go
+// now: there is none in a broker that wastes nothing.
+func Stuck(b *Broker) []quota.Scope {
+	var stuck []quota.Scope
+	for _, s := range b.shards.matching(quota.Scope{}) {
+		s.mu.Lock()
+		now := s.nowLocked()
+		for bucket, q := range s.queues {
+			w := q.first()
+			if bucket == nil {
+				continue
+			}
+			if d := s.ledger.Check(now, quota.Request{Scope: w.scope, Costs: w.costs, Turn: bucket}); d.Allowed() {
+				stuck = append(stuck, w.scope)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return stuck
+}
+
+// Kept is how many shards, permits, request ids and counted waiters a broker keeps.
+func Kept(b *Broker) (shards, permits, requests, waiting int) {
+	for _, s := range b.shards.matching(quota.Scope{}) {
+		s.mu.Lock()
+		shards++
+		s.forgetLocked(s.nowLocked())
+		permits += len(s.permits.byNonce)
+		requests += len(s.requests)
+		s.mu.Unlock()
+	}
+	b.waiting.mu.Lock()
+	defer b.waiting.mu.Unlock()
+	return shards, permits, requests, b.waiting.all
+}

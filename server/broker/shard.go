@@ -1,0 +1,216 @@
+package broker
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/quotabroker/quotabroker/server/dialect"
+	"github.com/quotabroker/quotabroker/server/quota"
+)
+
+// shard is all that is known of one application of one API.
+type shard struct {
+	broker *Broker
+	id     Shard
+	api    API
+
+	wants                    dialect.Wants
+	sendWithin, reportWithin time.Duration
+
+	mu sync.Mutex
+	// last is the latest instant that was read, so that time never goes back.
+	last time.Time
+	// gone is true once the broker has dropped the shard, or is closed.
+	gone bool
+
+	// ledger is nil while this broker is not the shard's owner; owned is closed
+	// when it becomes so, and awaited counts those who wait for that without
+	// being waiters. epoch and life are those of the present ownership.
+	ledger  *quota.Ledger
+	owned   chan struct{}
+	awaited int
+	epoch   uint64
+	life    life
+
+	permits  permits
+	requests map[requestKey]*waiter
+	// seq numbers the waiters, queues holds them by bucket, due lists the queues
+	// whose first one has to try.
+	seq    uint64
+	queues map[*quota.Bucket]*queue
+	due    []*queue
+
+	watchers map[*Watcher]struct{}
+
+	// timer is nil until it is first needed; it fires at armed, or is not set
+	// while that is zero.
+	timer *time.Timer
+	armed time.Time
+
+	// keeping is true while the keeper runs. owedSince is since when it has
+	// owed the shard an answer of the store.
+	keeping   bool
+	owedSince time.Time
+}
+
+func newShard(b *Broker, id Shard, api API) *shard {
+	s := &shard{broker: b, id: id, api: api, wants: api.Dialect.Wants(), owned: make(chan struct{})}
+	s.sendWithin, s.reportWithin = api.Rules.Deadlines()
+	s.permits = newPermits()
+	s.requests = map[requestKey]*waiter{}
+	s.queues = map[*quota.Bucket]*queue{}
+	s.watchers = map[*Watcher]struct{}{}
+	return s
+}
+
+// nowLocked is the broker's time; it never goes back.
+func (s *shard) nowLocked() time.Time {
+	if now := s.broker.clock.now(); now.After(s.last) {
+		s.last = now
+	}
+	return s.last
+}
+
+// awaitOwnedLocked waits, the lock given up meanwhile, until this broker is the
+// shard's owner.
+func (s *shard) awaitOwnedLocked(ctx context.Context) error {
+	for s.ledger == nil {
+		now := s.nowLocked()
+		switch {
+		case s.gone:
+			return ErrClosed
+		case s.lateLocked(now):
+			return ErrUnavailable
+		}
+		s.awaited++
+		s.stepLocked(now)
+		owned := s.owned
+		s.mu.Unlock()
+		err := s.broker.awaitStore(ctx, owned)
+		s.mu.Lock()
+		s.awaited--
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginLocked starts an ownership with what the store has recorded. Those who
+// waited for it ask in their order.
+func (s *shard) beginLocked(now time.Time, epoch uint64, records []quota.Reservation) {
+	if s.gone {
+		return
+	}
+	s.epoch, s.life = epoch, s.broker.lives.begin(s)
+	s.ledger = quota.NewLedger(s.api.Rules, rand.Uint64())
+	if epoch > FirstEpoch {
+		s.ledger.Restore(now, records)
+	}
+	close(s.owned)
+	if q := s.queues[nil]; q != nil {
+		delete(s.queues, nil)
+		for w := q.first(); w != nil; w = q.first() {
+			q.remove(w)
+			s.tryLocked(now, w)
+		}
+	}
+	for w := range s.watchers {
+		s.showAllLocked(w)
+	}
+}
+
+// endLifeLocked ends an ownership: another broker has the shard. The permits are
+// void here, the new owner counts them; those who wait wait on, for the next
+// ownership.
+func (s *shard) endLifeLocked() {
+	s.broker.lives.end(s.life)
+	s.ledger, s.owned = nil, make(chan struct{})
+	s.permits = newPermits()
+	for key, w := range s.requests {
+		if w.permit != nil {
+			delete(s.requests, key)
+		}
+	}
+	all := &queue{storing: true}
+	for _, q := range s.queues {
+		for _, w := range q.waiters {
+			all.add(w)
+		}
+	}
+	clear(s.queues)
+	s.due = nil
+	if len(all.waiters) > 0 {
+		s.queues[nil] = all
+	}
+}
+
+// armLocked sets the timer to the next instant at which time alone changes something.
+func (s *shard) armLocked(now time.Time) {
+	var next time.Time
+	if s.ledger != nil {
+		next = s.ledger.Wake(now)
+	}
+	if s.keeping {
+		if late := s.owedSince.Add(storeBound); late.After(now) && (next.IsZero() || late.Before(next)) {
+			next = late
+		}
+	}
+	if s.gone || next.IsZero() || !s.armed.IsZero() && !next.Before(s.armed) {
+		return
+	}
+	s.armed = next
+	// A past instant that is still due is tried again soon, not at once: no
+	// mistake of the model's may spin here.
+	after := next.Sub(now)
+	if after <= 0 {
+		after = time.Millisecond
+	}
+	if s.timer == nil {
+		s.timer = time.AfterFunc(after, s.tick)
+		return
+	}
+	s.timer.Reset(after)
+}
+
+// tick runs when the timer fires.
+func (s *shard) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return
+	}
+	s.armed = time.Time{}
+	s.advanceLocked(s.nowLocked())
+}
+
+// idleLocked reports whether the shard can be dropped: nobody waits for anything,
+// and nothing is spent in a window that is open. What it has learned is then
+// learned again.
+func (s *shard) idleLocked(now time.Time) bool {
+	s.forgetLocked(now)
+	if len(s.permits.byNonce) > 0 || len(s.queues) > 0 || s.awaited > 0 || s.keeping {
+		return false
+	}
+	if s.ledger == nil {
+		return true
+	}
+	s.ledger.Advance(now)
+	for b := range s.ledger.Buckets(quota.Scope{}) {
+		if st := s.ledger.Status(now, b); st.State != quota.Open || st.Pressure > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// dropLocked ends the shard.
+func (s *shard) dropLocked() {
+	s.gone = true
+	s.broker.lives.end(s.life)
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}

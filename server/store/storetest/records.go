@@ -1,0 +1,162 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/quotabroker/quotabroker/server/broker"
+	"github.com/quotabroker/quotabroker/server/quota"
+)
+
+// MergesByTheGreater: of a bucket's window, Reserved and Settled are each the
+// greater of what is stored and what is written, and neither ever falls.
+func MergesByTheGreater(t testing.TB, s broker.Store) {
+	epoch, _ := own(t, s, shard)
+	reserve(t, s, shard, epoch, record("app-day", "", 1_000, 60, 40))
+	reserve(t, s, shard, epoch, record("app-day", "", 1_000, 80, 30))
+	reserve(t, s, shard, epoch, record("app-day", "", 1_000, 70, 50))
+	_, records := own(t, s, shard)
+	if len(records) != 1 || records[0].Reserved != 80 || records[0].Settled != 50 {
+		t.Fatalf("shard holds %+v, want one record with 80 reserved and 50 settled", records)
+	}
+}
+
+// RetriesAreHarmless: the same record again, in the same write or in another,
+// by this owner or the next, changes nothing; nor does a write of nothing.
+func RetriesAreHarmless(t testing.TB, s broker.Store) {
+	r := record("app-day", "", 1_000, 60, 40)
+	for range 3 {
+		epoch, _ := own(t, s, shard)
+		reserve(t, s, shard, epoch, r, r)
+		reserve(t, s, shard, epoch, r)
+		reserve(t, s, shard, epoch)
+	}
+	holds(t, s, shard, r)
+}
+
+// LateWritesAreHarmless: the rest of a record is as it was last written, but a
+// record that comes late, with smaller numbers, does not put it back.
+func LateWritesAreHarmless(t testing.TB, s broker.Store) {
+	epoch, _ := own(t, s, shard)
+	early, later := record("app-day", "", 1_000, 60, 40), record("app-day", "", 1_000, 80, 60)
+	later.Lo, later.Hi, later.Quota = 1_200, 1_250, 400
+	reserve(t, s, shard, epoch, early)
+	reserve(t, s, shard, epoch, later)
+	reserve(t, s, shard, epoch, early)
+	holds(t, s, shard, later)
+}
+
+// NewestWindowsAreKept: the newest two windows of a bucket are kept, in whatever
+// order they were written.
+func NewestWindowsAreKept(t testing.TB, s broker.Store) {
+	epoch, _ := own(t, s, shard)
+	for _, began := range []int64{3_000, 1_000, 5_000, 2_000, 4_000} {
+		reserve(t, s, shard, epoch, record("app-day", "", began, began/100, 0), record("app-day", "other", began, 1, 1))
+	}
+	_, records := own(t, s, shard)
+	for _, want := range []quota.Reservation{
+		record("app-day", "", 5_000, 50, 0), record("app-day", "", 4_000, 40, 0),
+		record("app-day", "other", 5_000, 1, 1), record("app-day", "other", 4_000, 1, 1),
+	} {
+		if !slices.Contains(records, want) {
+			t.Errorf("%+v is not among %+v", want, records)
+		}
+	}
+}
+
+// ConcurrentWritesMerge: writes of one owner that race with each other all count.
+func ConcurrentWritesMerge(t testing.TB, s broker.Store) {
+	const writers, writes = 8, 25
+	epoch, _ := own(t, s, shard)
+	var all sync.WaitGroup
+	for i := range int64(writers) {
+		all.Go(func() {
+			for n := range int64(writes) {
+				err := s.Reserve(t.Context(), shard, epoch, []quota.Reservation{
+					record("shared", "", 1_000, i*writes+n+1, n), record("own", fmt.Sprint(i), 1_000, n+1, n),
+				})
+				if err != nil {
+					t.Errorf("Reserve: %v", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	want := []quota.Reservation{record("shared", "", 1_000, writers*writes, writes-1)}
+	for i := range writers {
+		want = append(want, record("own", fmt.Sprint(i), 1_000, writes, writes-1))
+	}
+	holds(t, s, shard, want...)
+}
+
+// RecordsAreCopies: what a caller does with the records that it wrote, or was
+// given, changes nothing in the store.
+func RecordsAreCopies(t testing.TB, s broker.Store) {
+	epoch, _ := own(t, s, shard)
+	want := record("app-day", "", 1_000, 60, 40)
+	written := []quota.Reservation{want}
+	if err := s.Reserve(t.Context(), shard, epoch, written); err != nil {
+		t.Fatalf("Reserve: %v", err)
+	}
+	written[0].Reserved = 1
+	_, given := own(t, s, shard)
+	for i := range given {
+		given[i].Reserved, given[i].Key.User = 1, "changed"
+	}
+	holds(t, s, shard, want)
+}
+
+// BucketsAreApart: buckets whose limits, keys or labels are alike, or would be
+// alike when joined, are different buckets, whatever bytes their names have.
+func BucketsAreApart(t testing.TB, s broker.Store) {
+	epoch, _ := own(t, s, shard)
+	var want []quota.Reservation
+	n := int64(0)
+	for _, limit := range []string{"day", "day ", "day/u", "day\x00", "dây", "d:a:y", "{day}", "day\xff", "day\nu"} {
+		for _, key := range keys(t) {
+			n++
+			want = append(want, quota.Reservation{Limit: limit, Key: key, Began: 1_000, Quota: 500, Reserved: n, Settled: 1})
+		}
+	}
+	for _, r := range want {
+		reserve(t, s, shard, epoch, r)
+	}
+	holds(t, s, shard, want...)
+}
+
+// keys are scopes that are easily mistaken for each other.
+func keys(t testing.TB) []quota.Scope {
+	t.Helper()
+	scopes := []quota.Scope{
+		{}, {User: "u"}, {Endpoint: "u"}, {User: "u", Endpoint: "e"}, {User: "ue"}, {User: "u e"}, {User: "u\x00e"},
+		{User: "u/e"}, {User: "u=e"}, {User: "U"}, {User: "ü"}, {User: "\""}, {User: "{u}"}, {Endpoint: "GET /v2/{id}"},
+	}
+	for _, labels := range []map[string]string{{"a": "b"}, {"a": "b", "c": "d"}, {"a": "bc", "d": "e"}, {"ab": "c"}} {
+		l, err := quota.NewLabels(labels)
+		if err != nil {
+			t.Fatalf("labels %v: %v", labels, err)
+		}
+		scopes = append(scopes, quota.Scope{Labels: l})
+	}
+	for i := range scopes {
+		scopes[i].API, scopes[i].App = shard.API, shard.App
+	}
+	return scopes
+}
+
+// ManyRecords: one write can hold the records of a thousand buckets, and numbers
+// as great as there are.
+func ManyRecords(t testing.TB, s broker.Store) {
+	const buckets, greatest = 1_000, 1<<63 - 1
+	epoch, _ := own(t, s, shard)
+	var want []quota.Reservation
+	for i := range buckets {
+		r := record("member-day", fmt.Sprint(i), greatest-1_000, quota.MaxQuota, quota.MaxQuota)
+		r.Lo, r.Hi, r.Quota = greatest-1, greatest, quota.MaxQuota
+		want = append(want, r)
+	}
+	reserve(t, s, shard, epoch, want...)
+	holds(t, s, shard, want...)
+}
