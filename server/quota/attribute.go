@@ -77,11 +77,18 @@ func (l *Ledger) hold(s *answerState, a Answer) {
 	}
 	switch {
 	case len(s.blamed) > 0:
+		why := Said
+		if len(a.Observations) == 0 {
+			why = Predicted
+		}
 		for b := range s.blamed {
+			b.tally.Refused[why]++
 			l.shut(s.now, b, r)
 		}
 	case s.verdict == Overloaded || s.spare:
-		l.shut(s.now, l.gate(s.now, s.scope, Parts{Endpoint: true}), r)
+		gate := l.gate(s.now, s.scope, Parts{Endpoint: true})
+		gate.tally.Refused[Upstream]++
+		l.shut(s.now, gate, r)
 	case len(a.Observations) == 0:
 		l.holdNarrowest(s, r)
 	}
@@ -93,6 +100,7 @@ func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
 		parts = Parts{User: true}
 	}
 	narrow := l.gate(s.now, s.scope, parts)
+	narrow.tally.Refused[Unattributed]++
 	for other := range l.cooling {
 		if other.gate && other != narrow && other.rule.Per == parts && other.state != Open {
 			l.shut(s.now, l.gate(s.now, s.scope, Parts{}), r)
@@ -106,9 +114,11 @@ func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
 // been sent.
 func (l *Ledger) shut(now instant, b *Bucket, r refusal) {
 	if b.shut(now, r) {
+		b.tally.Cooldowns++
 		l.generation++
 		l.revoked = append(l.revoked, Revocation{Scope: b.key, Generation: l.generation, Reason: b.reason})
 	}
 	l.cooling[b] = struct{}{}
+	l.wanting[b] = struct{}{}
 	l.change(b)
 }

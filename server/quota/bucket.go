@@ -16,6 +16,7 @@ const shortWindow = 2 * time.Second
 type Bucket struct {
 	rule       *Limit
 	key        Scope
+	tally      *Tally
 	quota      int64 // units a window; 0 when not known
 	provenance Provenance
 
@@ -64,6 +65,8 @@ type ledgerState struct {
 	// reserved is how much of this window the store has confirmed, settled how
 	// much of that it was told the upstream has counted.
 	reserved, settled int64
+	// unwritten is true when the quota was told and the store was not.
+	unwritten bool
 	// opened and changed are true while the ledger lists the bucket so.
 	opened, changed bool
 }
@@ -75,8 +78,8 @@ func (b *Bucket) Name() string { return b.rule.Name }
 // counted, the others empty.
 func (b *Bucket) Key() Scope { return b.key }
 
-func newBucket(rule *Limit, key Scope, now instant) *Bucket {
-	b := &Bucket{rule: rule, key: key, quota: rule.Quota, provenance: rule.Provenance}
+func newBucket(rule *Limit, key Scope, t *Tally, now instant) *Bucket {
+	b := &Bucket{rule: rule, key: key, tally: t, quota: rule.Quota, provenance: rule.Provenance}
 	b.m = b.full()
 	b.turned, b.ident = now, now
 	b.carry(now)
@@ -220,11 +223,15 @@ func (b *Bucket) stopProbes() { b.probeAt, b.probeWait = 0, 0 }
 
 // grant charges a call. The bucket must have allowed it.
 func (b *Bucket) grant(now instant, cost int64) {
+	b.tally.Granted++
 	switch {
-	case b.gate || b.state == ProbingState:
+	case b.state == ProbingState:
+		b.tally.Probes++
+	case b.gate:
 	case b.available() >= cost:
 		b.stopProbes()
 	default:
+		b.tally.Probes++
 		b.probeWait = min(2*b.probeWait, maxProbeGap)
 		b.probeAt = now.add(b.probeWait)
 	}
@@ -242,6 +249,7 @@ func (b *Bucket) ungrant(cost int64) {
 
 // release gives back a call that was not sent.
 func (b *Bucket) release(now, granted instant, cost int64) {
+	b.tally.Released++
 	b.ungrant(cost)
 	b.nextAsk = now
 	b.cooldown.heard(now, granted, false)
@@ -249,6 +257,7 @@ func (b *Bucket) release(now, granted instant, cost int64) {
 
 // lapse spends a call that was never heard of.
 func (b *Bucket) lapse(now instant, cost int64) {
+	b.tally.Lapsed++
 	b.lose(now, cost)
 	b.lapsed += cost
 }

@@ -75,8 +75,8 @@ func (r Reason) String() string {
 
 // Decision is whether a call may be made. A denial is a value, never an error.
 type Decision struct {
-	// Permit is the right to make the call; nil when it is denied, and for a
-	// check that spends nothing.
+	// Permit is the right to make the call; nil when it is denied and was not
+	// forced, and for a check that spends nothing.
 	Permit *Permit
 	// Reason is why not; [NoReason] when it is allowed.
 	Reason Reason
@@ -120,6 +120,15 @@ type Status struct {
 	Quota int64
 	// Remaining is the units that can still be granted, or [Unknown].
 	Remaining int64
+	// Used is the units that this window has lost, whoever took them, and what is
+	// on its way; 0 when the quota is not known.
+	Used int64
+	// Others is how many of those the upstream counted and we did not send, as
+	// far as its numbers show; an upper bound around a turn.
+	Others int64
+	// Outstanding is the permits that are granted and not settled, Waiting the
+	// callers that stand at the bucket.
+	Outstanding, Waiting int64
 	// ResetAt is the latest instant at which the window turns; zero when that is
 	// not known.
 	ResetAt time.Time

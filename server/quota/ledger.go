@@ -11,6 +11,10 @@ type Request struct {
 	Scope Scope
 	// Costs is what it takes of each unit; nil means one request.
 	Costs Costs
+	// Force spends the cost of a call that is denied: it will be made all the
+	// same. A call that is too large, or whose reservation is not written yet, is
+	// denied still.
+	Force bool
 	// Turn is the bucket at whose queue's head the caller stands: the queues of
 	// other buckets still come first. Nil for a caller that does not wait.
 	Turn *Bucket
@@ -40,6 +44,12 @@ type Ledger struct {
 	opened, changed          []*Bucket
 	revoked                  []Revocation
 
+	tallies map[string]*Tally
+	// evidence is what is kept of reports, explained the buckets that have any,
+	// in the order in which they were first heard of.
+	evidence  map[*Bucket][]Evidence
+	explained []*Bucket
+
 	ghosts []ghost
 	// holdUntil closes the buckets that are not stored after an earlier owner.
 	holdUntil instant
@@ -63,6 +73,9 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 		queued:  make(map[*Bucket]struct{}),
 		cooling: make(map[*Bucket]struct{}),
 		wanting: make(map[*Bucket]struct{}),
+
+		tallies:  make(map[string]*Tally),
+		evidence: make(map[*Bucket][]Evidence),
 	}
 }
 
@@ -72,7 +85,7 @@ func (l *Ledger) Take(now time.Time, r Request) Decision {
 	t := at(now)
 	route := l.route(t, r.Scope)
 	d := l.decide(t, route, r)
-	if !d.Allowed() {
+	if !d.Allowed() && !(r.Force && d.forcible()) {
 		l.note(d, r)
 		return d
 	}
@@ -87,6 +100,9 @@ func (l *Ledger) Take(now time.Time, r Request) Decision {
 	d.Permit = p
 	return d
 }
+
+// forcible reports whether a denied call can be made all the same.
+func (d Decision) forcible() bool { return d.Reason != TooLarge && d.Reason != Reserving }
 
 // charge takes the permit's cost of the bucket.
 func (l *Ledger) charge(now instant, p *Permit, b *Bucket) {

@@ -83,6 +83,8 @@ type Answer struct {
 	// Backoff is how long to leave an overloaded upstream alone when it did not
 	// say; 0 means as the model's exponential back-off has it.
 	Backoff time.Duration
+	// By is the caller that reports, to be shown; it decides nothing.
+	By string
 	// Reason is the upstream's words in one line, for logs and errors.
 	Reason string
 	// Costs is what the call really took, by unit, where that is known; units

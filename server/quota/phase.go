@@ -88,6 +88,9 @@ func (b *Bucket) straddling() (bare, covered int64) {
 
 // begin starts a new window and keeps what is needed of the old.
 func (b *Bucket) begin(now instant) {
+	if b.last.turned != 0 && b.quota > 0 {
+		b.tally.Use.observe(b.quota-b.available()-b.o, b.quota)
+	}
 	b.last = lastWindow{b.turned, b.end, b.epoch, b.m, b.n, b.aCov}
 	b.turned, b.ident = now, max(now, b.ident+1)
 	b.end, b.epoch, b.loPassed, b.bare = span{}, 0, false, 0

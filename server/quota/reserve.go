@@ -4,7 +4,8 @@ import "time"
 
 // Reservation is what must be durable before a bucket may grant: two absolute
 // numbers of one bucket's window that only grow. Two records of the same bucket
-// and window are merged by the greater of each number.
+// and window are merged by the greater of each number. With them goes what was
+// learned of the bucket, of which the newest record counts.
 type Reservation struct {
 	// Limit and Key identify the bucket.
 	Limit string
@@ -15,8 +16,19 @@ type Reservation struct {
 	// Lo and Hi bound when the window turns for the broker, in Unix nanoseconds; 0
 	// when that is not known.
 	Lo, Hi int64
-	// Quota is the units a window at the time.
-	Quota int64
+	// Quota is the units a window at the time, 0 when not known; Provenance is who
+	// told it.
+	Quota      int64
+	Provenance Provenance
+	// Per, Unit and Window are those of a limit that responses told of; zero for
+	// one that is configured.
+	Per    Parts
+	Unit   string
+	Window Window
+	// CoolUntil is when a cool-down ends, in Unix nanoseconds, and CoolReason why
+	// it began; 0 and empty when there is none.
+	CoolUntil  int64
+	CoolReason string
 	// Reserved is the units that may have been granted, Settled those of them
 	// that the upstream has counted.
 	Reserved, Settled int64
@@ -44,6 +56,9 @@ func (b *Bucket) spent() int64 { return min(max(0, b.quota-b.available()), b.quo
 // what was settled to be written once that is a chunk, so that a crash wastes no
 // more.
 func (l *Ledger) refill(b *Bucket) {
+	if b.unwritten {
+		l.wanting[b], b.unwritten = struct{}{}, false
+	}
 	if !b.stored() {
 		return
 	}
@@ -62,10 +77,6 @@ func (l *Ledger) Wanted(now time.Time) []Reservation {
 	var wanted []Reservation
 	for b := range l.wanting {
 		b.advance(t)
-		if !b.stored() {
-			delete(l.wanting, b)
-			continue
-		}
 		wanted = append(wanted, b.reservation())
 	}
 	return wanted
@@ -73,13 +84,23 @@ func (l *Ledger) Wanted(now time.Time) []Reservation {
 
 // reservation is the bucket's record with the next chunk.
 func (b *Bucket) reservation() Reservation {
-	spent := b.spent()
-	return Reservation{
+	r := Reservation{
 		Limit: b.rule.Name, Key: b.key, Began: int64(b.ident),
-		Lo: int64(b.end.lo), Hi: int64(b.turnsBy()), Quota: b.quota,
-		Reserved: min(max(spent+max(b.chunk(), b.want), b.reserved), b.quota),
-		Settled:  max(0, spent-b.o),
+		Lo: int64(b.end.lo), Hi: int64(b.turnsBy()),
+		Quota: b.quota, Provenance: b.provenance,
 	}
+	if b.rule.Provenance == Told {
+		r.Per, r.Unit, r.Window = b.rule.Per, b.rule.Unit, b.rule.Window
+	}
+	if b.state != Open {
+		r.CoolUntil, r.CoolReason = int64(b.until), b.reason
+	}
+	if b.stored() {
+		spent := b.spent()
+		r.Reserved = min(max(spent+max(b.chunk(), b.want), b.reserved), b.quota)
+		r.Settled = max(0, spent-b.o)
+	}
+	return r
 }
 
 // turnsBy is when the window has turned for certain; 0 when that is not known.
@@ -123,12 +144,17 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 		}
 	}
 	for id, r := range newest {
-		rule := l.ruleOf(id)
+		rule := l.ruleOf(r)
 		if rule == nil {
 			continue
 		}
 		b := l.bucket(t, rule, id.key)
-		if b.restore(t, r); b.o > 0 {
+		b.gate = rule.Name == nameBackoff
+		b.restore(t, r)
+		if b.state != Open {
+			l.cooling[b] = struct{}{}
+		}
+		if b.o > 0 {
 			l.ghosts = append(l.ghosts, ghost{b, b.o, ghosts})
 		}
 	}
@@ -140,27 +166,53 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 	}
 }
 
-// ruleOf is the rule of a recorded bucket, nil when the limit is configured no
-// more.
-func (l *Ledger) ruleOf(id bucketID) *Limit {
-	for _, rule := range l.rules.For(id.key) {
-		if rule.Name == id.limit && id.key.Only(rule.Per) == id.key {
+// ruleOf is the rule of a recorded bucket; nil when the limit was configured and
+// is no more.
+func (l *Ledger) ruleOf(r Reservation) *Limit {
+	for _, rule := range l.limits(r.Key) {
+		if rule.Name == r.Limit && r.Key.Only(rule.Per) == r.Key {
 			return &rule
 		}
 	}
-	return nil
+	for _, rule := range l.told {
+		if rule.Name == r.Limit {
+			return rule
+		}
+	}
+	if r.Limit == nameBackoff {
+		return &Limit{Name: nameBackoff, Per: partsOf(r.Key)}
+	}
+	if r.Provenance != Told || len(l.told) >= maxTold {
+		return nil
+	}
+	rule := &Limit{Name: r.Limit, Per: r.Per, Unit: r.Unit, Quota: r.Quota, Window: r.Window, Provenance: Told}
+	l.told = append(l.told, rule)
+	return rule
 }
 
-// restore takes over a record. What it reserved and did not settle may have been
-// sent after its window ended, and be counted in the next; not in any later one.
+// partsOf is the parts that a gate's key has.
+func partsOf(key Scope) Parts { return Parts{User: key.User != "", Endpoint: key.Endpoint != ""} }
+
+// restore takes over a record: what was learned, the cool-down, and the window
+// unless it has ended long ago. What it reserved and did not settle may have been
+// sent after the window ended, and be counted in the next; not in any later one.
 func (b *Bucket) restore(now instant, r Reservation) {
+	if b.quota == 0 && r.Quota > 0 {
+		b.quota, b.provenance, b.asked = min(r.Quota, MaxQuota), r.Provenance, true
+		b.m = b.quota
+	}
+	if until := instant(r.CoolUntil); until > now {
+		b.state, b.began, b.until, b.reason = Cooling, now, min(until, now.add(maxCooldown)), r.CoolReason
+		b.turns = r.CoolUntil == r.Hi
+	}
+	b.told = b.told || r.Hi != 0 && r.Reserved > 0
 	period := b.rule.Window.period()
-	if r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
+	if !b.stored() || r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
 		return
 	}
 	b.turned, b.ident = instant(r.Began), instant(r.Began)
 	if r.Hi != 0 {
-		b.end, b.told = span{instant(r.Lo), instant(r.Hi)}, true
+		b.end = span{instant(r.Lo), instant(r.Hi)}
 	}
 	settled := min(max(0, r.Settled), b.full())
 	b.reserved, b.settled = max(0, r.Reserved), settled

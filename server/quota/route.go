@@ -31,10 +31,7 @@ func (l *Ledger) route(now instant, s Scope) []*Bucket {
 		return route
 	}
 	var route []*Bucket
-	limits := l.rules.For(s)
-	if len(l.rules.Limits) == 0 {
-		limits = []Limit{{Name: nameUnknown}}
-	}
+	limits := l.limits(s)
 	for i := range limits {
 		route = append(route, l.bucket(now, &limits[i], s))
 	}
@@ -55,13 +52,22 @@ func (l *Ledger) route(now instant, s Scope) []*Bucket {
 	return route
 }
 
+// limits is the configured limits that count the scope, or the one unknown limit
+// of an API of which nothing is configured.
+func (l *Ledger) limits(s Scope) []Limit {
+	if len(l.rules.Limits) == 0 {
+		return []Limit{{Name: nameUnknown}}
+	}
+	return l.rules.For(s)
+}
+
 // bucket is the bucket of the rule that counts the scope, made when there is
 // none.
 func (l *Ledger) bucket(now instant, rule *Limit, s Scope) *Bucket {
 	id := bucketID{rule.Name, s.Only(rule.Per)}
 	b, ok := l.buckets[id]
 	if !ok {
-		b = newBucket(l.keep(rule), id.key, now)
+		b = newBucket(l.keep(rule), id.key, l.tally(rule.Name), now)
 		l.buckets[id] = b
 	}
 	return b
@@ -94,7 +100,7 @@ func (l *Ledger) gate(now instant, s Scope, parts Parts) *Bucket {
 	if b, ok := l.buckets[id]; ok {
 		return b
 	}
-	b := newBucket(&Limit{Name: nameBackoff, Per: parts}, id.key, now)
+	b := newBucket(&Limit{Name: nameBackoff, Per: parts}, id.key, l.tally(nameBackoff), now)
 	b.gate = true
 	l.buckets[id] = b
 	l.adopt(b)

@@ -23,8 +23,9 @@ type news struct {
 	tighten bool
 }
 
-// settle learns from an answer to a call that is no longer outstanding.
-func (b *Bucket) settle(w news) {
+// settle learns from an answer to a call that is no longer outstanding, and says
+// in a few words what it made of it.
+func (b *Bucket) settle(w news) (effect string) {
 	if b.short() && !w.blocked {
 		w.remaining, w.reset = Unknown, span{}
 	}
@@ -35,16 +36,20 @@ func (b *Bucket) settle(w news) {
 	switch {
 	case when == pastWindow || w.tighten && when > eitherWindow:
 		b.keep(w.now, w.cost)
-		return
+		return "of an earlier window: its numbers are ignored"
 	case when == nextWindow:
+		effect = "proves that the window turned"
 		b.prove(w)
 	case when == sameAsLast:
+		effect = "shows that the window had not turned yet"
 		b.unturn(w)
 	default:
 		b.learnEnd(w.now, w.reset, w.epoch)
-		b.takeNumbers(w)
+		b.tallyError(&w)
+		effect = b.takeNumbers(w)
 	}
 	b.count(w)
+	return effect
 }
 
 // count charges the cost of a call that was answered.
@@ -84,16 +89,16 @@ func (b *Bucket) stale(now, granted instant, reset span, epoch int64) bool {
 
 // takeNumbers weighs the numbers against what is known of this window: a fall
 // is believed at once, a rise when a second answer confirms it.
-func (b *Bucket) takeNumbers(w news) {
+func (b *Bucket) takeNumbers(w news) (effect string) {
 	b.takeQuota(w)
 	r := w.remaining
 	switch {
 	case r == Unknown:
-		return
+		return "says nothing of what remains"
 	case r <= b.m:
-		b.fall(w)
+		effect = b.fall(w)
 	case w.granted < b.tm || w.tighten:
-		return
+		return "overtaken by a later answer: ignored"
 	case b.doubtful || b.risen != 0 && w.granted >= b.risen:
 		if b.endless() {
 			b.begin(w.now) // only a turn can have raised it
@@ -103,16 +108,19 @@ func (b *Bucket) takeNumbers(w news) {
 		b.cover(w.a)
 		b.risen, b.doubtful = 0, false
 		b.stopProbes()
+		effect = "a rise, confirmed: believed"
 	default:
 		b.risen = w.now
 		b.probeSoon(w.now)
+		effect = "a rise: a second answer must confirm it"
 	}
 	b.logEnd(w.now)
+	return effect
 }
 
 // fall takes a lower remaining. More than our own calls explain, and a tenth of
 // the quota, is doubtful: obeyed, but one answer raises it again.
-func (b *Bucket) fall(w news) {
+func (b *Bucket) fall(w news) (effect string) {
 	explained := w.held + b.a - b.aCov + b.quota/10
 	doubt := !w.blocked && b.tm != 0 && b.m != unbounded && b.m-w.remaining > explained
 	if w.granted >= b.tm {
@@ -122,6 +130,10 @@ func (b *Bucket) fall(w news) {
 	}
 	b.m, b.tm = w.remaining, w.now
 	b.cover(w.a)
+	if doubt {
+		return "a fall that our own calls do not explain: obeyed"
+	}
+	return "believed"
 }
 
 // logEnd bounds how long numbers hold that were told without a reset of a bucket
@@ -153,6 +165,7 @@ func (b *Bucket) takeQuota(w news) {
 		return
 	}
 	b.quota, b.provenance, b.quotaRisen = q, Told, 0
+	b.unwritten = true
 }
 
 // answered notes that the upstream answered a call: a limit that is not known

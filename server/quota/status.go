@@ -10,8 +10,9 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 		Quota: Unknown, Remaining: Unknown,
 		State: b.state, Provenance: b.provenance,
 	}
+	s.Outstanding, s.Waiting = b.flying, int64(b.queued)
 	if b.quota > 0 {
-		s.Quota = b.quota
+		s.Quota, s.Used, s.Others = b.quota, b.spent(), b.others()
 	}
 	if free := b.available(); b.quota > 0 || b.m < unbounded {
 		s.Remaining = max(0, free)
@@ -35,4 +36,12 @@ func (b *Bucket) pressure(s Status) float64 {
 		return 0
 	}
 	return min(1, max(0, 1-float64(s.Remaining)/float64(s.Quota)))
+}
+
+// others is what the upstream counted in this window beyond all that we sent.
+func (b *Bucket) others() int64 {
+	if b.logged() || b.tm < b.turned {
+		return 0
+	}
+	return max(0, b.quota-b.m-b.n-b.lapsed-b.o)
 }

@@ -29,8 +29,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 		delete(told, c.bucket)
 	}
 	for b, o := range told {
-		b.settle(s.newsOf(b, o))
-		l.settled(b)
+		l.learn(&s, b, s.newsOf(b, o))
 	}
 	l.hold(&s, a)
 	return true
@@ -41,6 +40,7 @@ func (l *Ledger) settleUnanswered(now instant, p *Permit) {
 	if p.state == outstanding {
 		for _, c := range p.charges {
 			c.bucket.advance(now)
+			c.bucket.tally.Settled++
 			c.bucket.lose(now, c.cost)
 			c.bucket.heard(now, p.granted, false)
 			l.settled(c.bucket)
@@ -63,8 +63,7 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	s := l.readAnswer(t, scope, granted, a)
 	s.tighten = true
 	for b, o := range l.attribute(&s, a.Observations) {
-		b.settle(s.newsOf(b, o))
-		l.settled(b)
+		l.learn(&s, b, s.newsOf(b, o))
 	}
 	l.hold(&s, a)
 }
@@ -74,6 +73,7 @@ type answerState struct {
 	now, granted, sent, received instant
 	scope                        Scope
 	route                        []*Bucket
+	by                           string
 	verdict                      Verdict
 	maxReset                     time.Duration
 	tighten                      bool
@@ -86,7 +86,7 @@ type answerState struct {
 func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a Answer) answerState {
 	s := answerState{
 		now: now, granted: granted, scope: scope, route: l.route(now, scope),
-		verdict: a.Verdict, maxReset: l.rules.maxReset(), blamed: map[*Bucket]bool{},
+		by: a.By, verdict: a.Verdict, maxReset: l.rules.maxReset(), blamed: map[*Bucket]bool{},
 	}
 	for _, b := range s.route {
 		b.advance(now)
@@ -134,9 +134,21 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		w.cost = c.actual(costs)
 		b.ungrant(c.cost)
 	}
+	b.tally.Settled++
 	b.answered(s.now, s.granted, c.a, w.passed)
-	if !b.gate {
-		b.settle(w)
+	if b.gate {
+		l.settled(b)
+		return
+	}
+	l.learn(s, b, w)
+}
+
+// learn lets a bucket settle an answer, and keeps it to explain if it said
+// anything of the bucket.
+func (l *Ledger) learn(s *answerState, b *Bucket, w news) {
+	effect := b.settle(w)
+	if w.remaining != Unknown || w.reset.known() || w.blocked {
+		l.remember(b, w.evidence(s.by, s.verdict, effect))
 	}
 	l.settled(b)
 }
