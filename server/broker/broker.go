@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,6 +126,20 @@ func orDefault[N int | time.Duration](field string, value *N, def N) error {
 	return nil
 }
 
+// configured names the APIs that there are, the first few of many.
+func (b *Broker) configured() string {
+	const most = 10
+	names := slices.Sorted(maps.Keys(b.config.APIs))
+	if len(names) == 0 {
+		return "the broker's configuration has none"
+	}
+	text := "the broker's configuration has " + strings.Join(names[:min(len(names), most)], ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
 // api is the upstream of a name, or a *quota.FieldError.
 func (b *Broker) api(name string) (API, error) {
 	if api, ok := b.config.APIs[name]; ok {
@@ -133,5 +150,5 @@ func (b *Broker) api(name string) (API, error) {
 			return api, nil
 		}
 	}
-	return API{}, &quota.FieldError{Field: "scope.api", Value: name, Remedy: "no such API: name one that the broker's configuration has"}
+	return API{}, &quota.FieldError{Field: "scope.api", Value: name, Remedy: "no such API: " + b.configured()}
 }

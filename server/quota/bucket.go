@@ -176,6 +176,7 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 	case b.probeDue(now, cost):
 		return NoReason, 0, false
 	}
+	b.boundEnd(now)
 	retry = b.retryAt(now, cost)
 	return Exhausted, retry, retry != 0 && b.available()+b.o < cost
 }

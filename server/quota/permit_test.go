@@ -26,12 +26,14 @@ func dump(l *Ledger) string {
 
 // decisive is what decides: all that the ledger knows but what a denial notes so
 // that the bucket opens again. That is the reservation it asks the store for, the
-// pace of probes, and that the ramp still holds somebody back.
+// pace of probes, by when a window ends of which no answer will tell, and that the
+// ramp still holds somebody back.
 func decisive(l *Ledger) string {
 	var b strings.Builder
 	for _, bucket := range sorted(l) {
 		c := *bucket
 		c.want, c.probeAt, c.probeWait, c.left = 0, 0, 0, 0
+		c.end, c.loPassed, c.aLo, c.bareLo = span{}, false, 0, 0
 		dumpBucket(&b, c)
 	}
 	for p := range l.permits.all {
@@ -43,8 +45,8 @@ func decisive(l *Ledger) string {
 }
 
 func dumpBucket(w *strings.Builder, b Bucket) {
-	fmt.Fprintf(w, "%s of %v: ", b.rule.Name, b.key)
-	b.rule, b.key = nil, Scope{}
+	fmt.Fprintf(w, "%s of %v: %+v ", b.rule.Name, b.key, *b.tally)
+	b.rule, b.tally, b.key = nil, nil, Scope{}
 	fmt.Fprintf(w, "%+v\n", b)
 }
 
@@ -54,13 +56,32 @@ func sorted(l *Ledger) []*Bucket {
 	})
 }
 
+// diff is the lines by which two dumps differ.
+func diff(before, after string) string {
+	var b strings.Builder
+	was, is := strings.Split(before, "\n"), strings.Split(after, "\n")
+	for i := range max(len(was), len(is)) {
+		x, y := "", ""
+		if i < len(was) {
+			x = was[i]
+		}
+		if i < len(is) {
+			y = is[i]
+		}
+		if x != y {
+			fmt.Fprintf(&b, "- %s\n+ %s\n", x, y)
+		}
+	}
+	return b.String()
+}
+
 // unchanged checks that do changes nothing.
 func (s *steps) unchanged(what string, do func()) {
 	s.Helper()
 	before := dump(s.l)
 	do()
 	if after := dump(s.l); after != before {
-		s.Fatalf("%s changed the ledger:\n%s\nto\n%s", what, before, after)
+		s.Fatalf("%s changed the ledger:\n%s", what, diff(before, after))
 	}
 }
 
@@ -92,13 +113,16 @@ func (s *steps) ended(sec float64, p *Permit) {
 func TestPermitEndsOnce(t *testing.T) {
 	lapse := 2*time.Second + Flight
 	for name, end := range map[string]func(s *steps, p *Permit) float64{
-		"settled":         func(s *steps, p *Permit) float64 { s.settle(1, p, Answer{}); return 1 },
-		"with numbers":    func(s *steps, p *Permit) float64 { s.settle(1, p, numbersReset(100, 60, time.Hour)); return 1 },
-		"refused":         func(s *steps, p *Permit) float64 { s.settle(1, p, refused(numbers(100, 0))); return 1 },
-		"refused, bare":   func(s *steps, p *Permit) float64 { s.settle(1, p, refused(Answer{})); return 1 },
-		"not answered":    func(s *steps, p *Permit) float64 { s.settle(1, p, Answer{Unanswered: true}); return 1 },
-		"released":        func(s *steps, p *Permit) float64 { s.released(1, p); return 1 },
-		"lapsed, heard":   func(s *steps, p *Permit) float64 { s.settle(lapse.Seconds()+1, p, Answer{}); return lapse.Seconds() + 1 },
+		"settled":       func(s *steps, p *Permit) float64 { s.settle(1, p, Answer{}); return 1 },
+		"with numbers":  func(s *steps, p *Permit) float64 { s.settle(1, p, numbersReset(100, 60, time.Hour)); return 1 },
+		"refused":       func(s *steps, p *Permit) float64 { s.settle(1, p, refused(numbers(100, 0))); return 1 },
+		"refused, bare": func(s *steps, p *Permit) float64 { s.settle(1, p, refused(Answer{})); return 1 },
+		"not answered":  func(s *steps, p *Permit) float64 { s.settle(1, p, Answer{Unanswered: true}); return 1 },
+		"released":      func(s *steps, p *Permit) float64 { s.released(1, p); return 1 },
+		"lapsed, heard": func(s *steps, p *Permit) float64 {
+			s.settle(lapse.Seconds()+1, p, Answer{})
+			return lapse.Seconds() + 1
+		},
 		"lapsed, numbers": func(s *steps, p *Permit) float64 { s.settle(9, p, numbers(100, 60)); return 9 },
 		"lapsed, silent":  func(s *steps, p *Permit) float64 { s.settle(9, p, Answer{Unanswered: true}); return 9 },
 	} {
@@ -127,12 +151,36 @@ func (s *steps) released(sec float64, p *Permit) {
 	}
 }
 
+// ask takes as often as the store has to be asked first, once for each bucket.
+func (s *steps) ask(sec float64, r Request) Decision {
+	s.Helper()
+	s.l.Advance(at0(sec))
+	for range 8 {
+		s.l.Reserved(at0(sec), s.l.Wanted(at0(sec)))
+		if d := s.l.Take(at0(sec), r); d.Reason != Reserving {
+			return d
+		}
+	}
+	s.Fatalf("at %v: the store confirms, and that is not enough", sec)
+	return Decision{}
+}
+
+func (s *steps) mustAsk(sec float64, r Request) *Permit {
+	s.Helper()
+	d := s.ask(sec, r)
+	if !d.Allowed() {
+		s.Fatalf("at %v: denied: %v by %s", sec, d.Reason, d.Bucket.Name())
+	}
+	return d.Permit
+}
+
 // Giving back credits, exactly once, in every bucket.
 func TestReleaseCredits(t *testing.T) {
 	user := daily(2)
 	user.Name, user.Per = "user", Parts{User: true}
 	s := newSteps(t, daily(3), user)
-	a, b := s.take(0), s.take(0)
+	one := Request{Scope: call}
+	a, b := s.mustAsk(0, one), s.mustAsk(0, one)
 	s.denied(0, Exhausted)
 	s.released(1, a)
 	s.available(1, "day", 2)
@@ -264,20 +312,7 @@ func TestRefusedIsNotCounted(t *testing.T) {
 func TestActualCosts(t *testing.T) {
 	tokens := Limit{Name: "tokens", Unit: "tokens", Quota: 1000, Provenance: Configured, Window: Window{Kind: Calendar, Unit: Day}}
 	s := newSteps(t, daily(10), tokens)
-	take := func() *Permit {
-		t.Helper()
-		s.l.Reserved(at0(0), s.l.Wanted(at0(0)))
-		r := Request{Scope: call, Costs: Costs{"tokens": 400}}
-		d := s.l.Take(at0(0), r)
-		if d.Reason == Reserving {
-			s.l.Reserved(at0(0), s.l.Wanted(at0(0)))
-			d = s.l.Take(at0(0), r)
-		}
-		if !d.Allowed() {
-			t.Fatalf("%+v", d)
-		}
-		return d.Permit
-	}
+	take := func() *Permit { return s.mustAsk(0, Request{Scope: call, Costs: Costs{"tokens": 400}}) }
 	a, b := take(), take()
 	s.available(0, "tokens", 200)
 	s.settle(1, a, Answer{Costs: Costs{"tokens": 50}})
@@ -310,7 +345,7 @@ func TestPeerBugAllOrNothing(t *testing.T) {
 	granted := map[string]int{}
 	for range 10 {
 		for _, u := range []string{"u1", "u2", "u3"} {
-			if s.try(0, Scope{API: "api", App: "app", User: u, Endpoint: "GET /"}).Allowed() {
+			if s.ask(0, Request{Scope: Scope{API: "api", App: "app", User: u, Endpoint: "GET /"}}).Allowed() {
 				granted[u]++
 			}
 		}
@@ -334,6 +369,7 @@ func TestCheckSpendsNothing(t *testing.T) {
 		}
 	}
 	s.take(0)
+	s.l.Reserved(at0(0), s.l.Wanted(at0(0)))
 	s.unchanged("Check", func() {
 		for range 10 {
 			if d := s.l.Check(at0(0), Request{Scope: call}); !d.Allowed() || d.Permit != nil {

@@ -128,6 +128,18 @@ func (b *Bucket) settledFirst(now, granted instant) {
 	b.passLo(now)
 }
 
+// boundEnd bounds the end of a window of which no answer will tell, because it is
+// closed and nothing is on its way: all that it can have counted has arrived, so
+// it ends within a period.
+func (b *Bucket) boundEnd(now instant) {
+	period := b.rule.Window.period()
+	if b.end.known() || b.o > 0 || b.logged() || period == 0 {
+		return
+	}
+	b.end = span{now, now.add(period)}
+	b.passLo(now)
+}
+
 // bounds is the interval in which a told reset lies, unknown when it was not
 // told or cannot be.
 func (b *Bucket) bounds(r Reset, sent, received instant, maxReset time.Duration) span {

@@ -98,11 +98,17 @@ func drawDemand(t *rapid.T, w *world, users []string) {
 // that it is not sure. Demand saturates or comes in bursts; grants interleave with
 // reports that are reordered, duplicated, late or lost; headers are late, partial
 // or absent; resets are rounded every way; windows are aligned or start at first
-// use.
+// use. And nobody waits for ever: a bucket with a queue and nothing on its way
+// knows when it opens.
 func TestPropertyNoOverGrant(t *testing.T) {
 	var seen, granted, probes, worlds int
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
+		w.check = func() {
+			if stuck := w.stuck(); stuck != "" {
+				t.Fatal(stuck)
+			}
+		}
 		if testing.Verbose() {
 			w.trace = t.Logf
 		}

@@ -372,6 +372,16 @@ func (w *world) report(p *Permit, t told, sent, received time.Time) {
 	}
 }
 
+// stuck names a bucket at which somebody waits that no event can open.
+func (w *world) stuck() string {
+	for b := range w.ledger.queued {
+		if why, retry, _ := b.decide(at(w.now), b.want); why != NoReason && retry == 0 && b.o == 0 && b.flying == 0 {
+			return fmt.Sprintf("%s is closed for ever: %v at %v", b.Name(), why, w.now.Sub(epoch))
+		}
+	}
+	return ""
+}
+
 func (w *world) logf(format string, args ...any) {
 	if w.trace != nil {
 		w.trace("%8v "+format, append([]any{w.now.Sub(epoch)}, args...)...)
