@@ -1,0 +1,98 @@
+package demo
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sort"
+	"time"
+
+	"github.com/quotabroker/quotabroker/server/simulate"
+)
+
+// Plan is what a run consists of. See [DefaultPlan].
+type Plan struct {
+	// Services is the number of services, Workers how many calls each of them
+	// makes at a time, Users for how many members they do it.
+	Services, Workers, Users int
+	// Calls is the work of the whole fleet, Demand how many times the
+	// application's quota falls due in a window.
+	Calls  int
+	Demand float64
+	// Window is the length of both quotas' windows.
+	Window time.Duration
+	// AppQuota is the calls a window of all services together, MemberQuota of
+	// each user.
+	AppQuota, MemberQuota int64
+	// Most is when a run is ended, done or not.
+	Most time.Duration
+}
+
+// Latencies of the API: the same for the same call.
+const (
+	minLatency  = 40 * time.Millisecond
+	latencyStep = 8 * time.Millisecond
+	latencies   = 11
+)
+
+// DefaultPlan takes less than a minute. The fleet comes late in a window of the
+// application, stays for three whole ones, and could end early in the next. A
+// member's quota is enough for its usual share of the traffic; a busy spell
+// exceeds it.
+func DefaultPlan() Plan {
+	return Plan{
+		Services: 8, Workers: 4, Users: 40, Calls: 1088, Demand: 1.5,
+		Window: 10 * time.Second, AppQuota: 300, MemberQuota: 12,
+		Most: 57 * time.Second,
+	}
+}
+
+// due is when a call is wanted, after the start of the run: calls fall due evenly.
+func (p Plan) due(id int) time.Duration {
+	return time.Duration(float64(id) * float64(p.Window) / (p.Demand * float64(p.AppQuota)))
+}
+
+// dueBy is how many calls fall due before then.
+func (p Plan) dueBy(then time.Duration) int {
+	return sort.Search(p.Calls, func(id int) bool { return p.due(id) >= then })
+}
+
+// String says in two lines who wants what of whom.
+func (p Plan) String() string {
+	return fmt.Sprintf(`%d services × %d workers for %d members want %.1f times what the API gives their application.
+Its quotas: %d calls per %v for the application, %d for each member. Two runs at once, %v at most.`,
+		p.Services, p.Workers, p.Users, p.Demand, p.AppQuota, p.Window, p.MemberQuota, p.Most)
+}
+
+// phase is how far into the API's windows the fleet comes.
+func (p Plan) phase() time.Duration { return p.Window * 7 / 10 }
+
+// limits are the quotas that the API enforces.
+func (p Plan) limits(start time.Time) []simulate.Limit {
+	began := start.Add(-p.phase())
+	return []simulate.Limit{
+		{Name: "app", Quota: p.AppQuota, Period: p.Window, Phase: time.Duration(began.UnixNano())},
+		{Name: "member", PerUser: true, Quota: p.MemberQuota, Period: p.Window, FirstUse: true},
+	}
+}
+
+// job is one call of the work.
+type job struct {
+	id   int
+	user string
+	// due is when it is wanted, after the start of the run.
+	due time.Duration
+}
+
+// latency is how long the API takes for it.
+func (j job) latency() time.Duration { return minLatency + latencyStep*time.Duration(j.id%latencies) }
+
+// work is each service's calls, the same every time.
+func (p Plan) work() [][]job {
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same numbers every time are what is wanted
+	work := make([][]job, p.Services)
+	for i := range p.Calls {
+		user := fmt.Sprintf("member-%02d", random.IntN(p.Users)+1)
+		work[i%p.Services] = append(work[i%p.Services], job{i, user, p.due(i)})
+	}
+	return work
+}
