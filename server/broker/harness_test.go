@@ -55,7 +55,7 @@ func (plainDialect) Read(r dialect.Response) dialect.Reading {
 	return dialect.Reading{Answer: a}
 }
 
-// response is a response with headers given as name, value, …
+// response is a response with headers given as name, value and so on.
 func response(status int, headers ...string) dialect.Response {
 	r := dialect.Response{Status: status}
 	for i := 0; i < len(headers); i += 2 {

@@ -187,5 +187,6 @@ func parseSpan(s string) (told, string) {
 
 // isDay reports whether s is the day of the week with which a date begins.
 func isDay(s string) bool {
-	return len(s) >= 3 && strings.Contains("Mon Tue Wed Thu Fri Sat Sun", s[:3]) && (len(s) == 3 || strings.HasSuffix(s, "day"))
+	const days = "Mon Tue Wed Thu Fri Sat Sun"
+	return len(s) >= 3 && strings.Contains(days, s[:3]) && (len(s) == 3 || strings.HasSuffix(s, "day"))
 }

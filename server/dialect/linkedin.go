@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,9 +68,10 @@ func (d linkedin) Read(resp Response) Reading {
 
 // throttle is the bucket that the text's words name. Words that are not known
 // leave open what they would have said; the quotas are by day unless the text
-// names another time.
+// names another time, of which a number before it says how many.
 func throttle(words string) quota.Observation {
 	o := quota.Observation{Blocked: true, Window: day()}
+	n := time.Duration(1)
 	for w := range strings.FieldsSeq(strings.ToUpper(words)) {
 		switch w {
 		case "APPLICATION":
@@ -77,11 +79,15 @@ func throttle(words string) quota.Observation {
 		case "APPLICATION_AND_MEMBER", "MEMBER":
 			o.Says, o.Per = true, quota.Parts{User: true, Endpoint: true}
 		case "SECOND":
-			o.Window = fixed(time.Second)
+			o.Window = fixed(n * time.Second)
 		case "MINUTE":
-			o.Window = fixed(time.Minute)
+			o.Window = fixed(n * time.Minute)
 		case "HOUR":
-			o.Window = fixed(time.Hour)
+			o.Window = fixed(n * time.Hour)
+		default:
+			if many, err := strconv.ParseUint(w, 10, 16); err == nil {
+				n = time.Duration(max(1, many))
+			}
 		}
 	}
 	return o

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dunglas/httpsfv"
+
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/dunglas/httpsfv"
+
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 

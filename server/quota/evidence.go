@@ -1,6 +1,9 @@
 package quota
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Bounds of what is kept to explain.
 const (
@@ -30,10 +33,8 @@ type Evidence struct {
 // for a bucket that was not heard of lately.
 func (l *Ledger) Evidence(b *Bucket) []Evidence {
 	kept := l.evidence[b]
-	list := make([]Evidence, 0, len(kept))
-	for i := len(kept) - 1; i >= 0; i-- {
-		list = append(list, kept[i])
-	}
+	list := slices.Clone(kept)
+	slices.Reverse(list)
 	return list
 }
 

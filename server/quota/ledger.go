@@ -85,7 +85,7 @@ func (l *Ledger) Take(now time.Time, r Request) Decision {
 	t := at(now)
 	route := l.route(t, r.Scope)
 	d := l.decide(t, route, r)
-	if !d.Allowed() && !(r.Force && d.forcible()) {
+	if !d.Allowed() && (!r.Force || !d.forcible()) {
 		l.note(d, r)
 		return d
 	}
@@ -330,5 +330,5 @@ func (s *splitmix) next() int64 {
 	z := uint64(*s)
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return int64((z ^ z>>31) >> 1) //nolint:gosec // shifted: it fits
+	return int64((z ^ z>>31) >> 1)
 }

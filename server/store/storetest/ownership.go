@@ -12,7 +12,7 @@ import (
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 
-// EpochsGrow: the first epoch of a shard is broker.FirstEpoch, each further one is
+// EpochsGrow checks that the first epoch of a shard is broker.FirstEpoch, each further one is
 // greater than any before, whoever owns it, and an owner that owns again is no
 // exception.
 func EpochsGrow(t testing.TB, s broker.Store) {
@@ -32,7 +32,7 @@ func EpochsGrow(t testing.TB, s broker.Store) {
 	}
 }
 
-// OwnReturnsRecords: a shard that is new has no records; a new owner is given all
+// OwnReturnsRecords checks that a shard that is new has no records; a new owner is given all
 // that earlier ones wrote, field by field.
 func OwnReturnsRecords(t testing.TB, s broker.Store) {
 	epoch, records := own(t, s, shard)
@@ -46,7 +46,7 @@ func OwnReturnsRecords(t testing.TB, s broker.Store) {
 	holds(t, s, shard, a, b)
 }
 
-// StaleEpochIsFenced: once a shard has a newer owner, a write under an older
+// StaleEpochIsFenced checks that once a shard has a newer owner, a write under an older
 // epoch, or under one that never was, is broker.ErrFenced and changes nothing.
 func StaleEpochIsFenced(t testing.TB, s broker.Store) {
 	old, _ := own(t, s, shard)
@@ -67,7 +67,7 @@ func StaleEpochIsFenced(t testing.TB, s broker.Store) {
 	holds(t, s, shard, kept)
 }
 
-// UnownedShardIsFenced: nobody writes to a shard that nobody has owned.
+// UnownedShardIsFenced checks that nobody writes to a shard that nobody has owned.
 func UnownedShardIsFenced(t testing.TB, s broker.Store) {
 	for _, epoch := range []uint64{0, broker.FirstEpoch} {
 		err := s.Reserve(t.Context(), shard, epoch, []quota.Reservation{record("app-day", "", 1, 1, 1)})
@@ -80,7 +80,7 @@ func UnownedShardIsFenced(t testing.TB, s broker.Store) {
 	}
 }
 
-// OneNewestOwner: owners that race get epochs of their own. Each is given
+// OneNewestOwner checks that owners that race get epochs of their own. Each is given
 // everything that an older owner's successful writes reserved, so that none of
 // them succeeds behind its back; and the newest owner's writes all succeed.
 func OneNewestOwner(t testing.TB, s broker.Store) {
@@ -146,7 +146,7 @@ func ownAndWrite(t testing.TB, s broker.Store, user string) ownerResult {
 	return res
 }
 
-// ShardsAreApart: shards whose names are alike, or would be alike when joined,
+// ShardsAreApart checks that shards whose names are alike, or would be alike when joined,
 // share neither epochs nor records.
 func ShardsAreApart(t testing.TB, s broker.Store) {
 	ids := []broker.Shard{
@@ -167,7 +167,7 @@ func ShardsAreApart(t testing.TB, s broker.Store) {
 	}
 }
 
-// EndedContext: a call whose context has ended returns the context's error; a
+// EndedContext checks that a call whose context has ended returns the context's error; a
 // write may or may not have happened, and an ownership that was not told of
 // hurts nobody.
 func EndedContext(t testing.TB, s broker.Store) {

@@ -10,7 +10,7 @@ import (
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 
-// MergesByTheGreater: of a bucket's window, Reserved and Settled are each the
+// MergesByTheGreater checks that of a bucket's window, Reserved and Settled are each the
 // greater of what is stored and what is written, and neither ever falls.
 func MergesByTheGreater(t testing.TB, s broker.Store) {
 	epoch, _ := own(t, s, shard)
@@ -23,7 +23,7 @@ func MergesByTheGreater(t testing.TB, s broker.Store) {
 	}
 }
 
-// RetriesAreHarmless: the same record again, in the same write or in another,
+// RetriesAreHarmless checks that the same record again, in the same write or in another,
 // by this owner or the next, changes nothing; nor does a write of nothing.
 func RetriesAreHarmless(t testing.TB, s broker.Store) {
 	r := record("app-day", "", 1_000, 60, 40)
@@ -36,7 +36,7 @@ func RetriesAreHarmless(t testing.TB, s broker.Store) {
 	holds(t, s, shard, r)
 }
 
-// LateWritesAreHarmless: the rest of a record is as it was last written, but a
+// LateWritesAreHarmless checks that the rest of a record is as it was last written, but a
 // record that comes late, with smaller numbers, does not put it back.
 func LateWritesAreHarmless(t testing.TB, s broker.Store) {
 	epoch, _ := own(t, s, shard)
@@ -48,7 +48,7 @@ func LateWritesAreHarmless(t testing.TB, s broker.Store) {
 	holds(t, s, shard, later)
 }
 
-// NewestWindowsAreKept: the newest two windows of a bucket are kept, in whatever
+// NewestWindowsAreKept checks that the newest two windows of a bucket are kept, in whatever
 // order they were written.
 func NewestWindowsAreKept(t testing.TB, s broker.Store) {
 	epoch, _ := own(t, s, shard)
@@ -66,7 +66,7 @@ func NewestWindowsAreKept(t testing.TB, s broker.Store) {
 	}
 }
 
-// ConcurrentWritesMerge: writes of one owner that race with each other all count.
+// ConcurrentWritesMerge checks that writes of one owner that race with each other all count.
 func ConcurrentWritesMerge(t testing.TB, s broker.Store) {
 	const writers, writes = 8, 25
 	epoch, _ := own(t, s, shard)
@@ -91,7 +91,7 @@ func ConcurrentWritesMerge(t testing.TB, s broker.Store) {
 	holds(t, s, shard, want...)
 }
 
-// RecordsAreCopies: what a caller does with the records that it wrote, or was
+// RecordsAreCopies checks that what a caller does with the records that it wrote, or was
 // given, changes nothing in the store.
 func RecordsAreCopies(t testing.TB, s broker.Store) {
 	epoch, _ := own(t, s, shard)
@@ -108,7 +108,7 @@ func RecordsAreCopies(t testing.TB, s broker.Store) {
 	holds(t, s, shard, want)
 }
 
-// BucketsAreApart: buckets whose limits, keys or labels are alike, or would be
+// BucketsAreApart checks that buckets whose limits, keys or labels are alike, or would be
 // alike when joined, are different buckets, whatever bytes their names have.
 func BucketsAreApart(t testing.TB, s broker.Store) {
 	epoch, _ := own(t, s, shard)
@@ -146,7 +146,7 @@ func keys(t testing.TB) []quota.Scope {
 	return scopes
 }
 
-// ManyRecords: one write can hold the records of a thousand buckets, and numbers
+// ManyRecords checks that one write can hold the records of a thousand buckets, and numbers
 // as great as there are.
 func ManyRecords(t testing.TB, s broker.Store) {
 	const buckets, greatest = 1_000, 1<<63 - 1

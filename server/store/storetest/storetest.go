@@ -23,7 +23,7 @@ type behaviour struct {
 	check func(t testing.TB, s broker.Store)
 }
 
-var behaviours = [...]behaviour{
+var behaviours = [...]behaviour{ //nolint:gochecknoglobals // a table that nobody writes
 	{"EpochsGrow", EpochsGrow},
 	{"OwnReturnsRecords", OwnReturnsRecords},
 	{"StaleEpochIsFenced", StaleEpochIsFenced},
@@ -42,7 +42,7 @@ var behaviours = [...]behaviour{
 }
 
 // shard is the one that behaviours use that need no more.
-var shard = broker.Shard{API: "linkedin", App: "app1"}
+var shard = broker.Shard{API: "linkedin", App: "app1"} //nolint:gochecknoglobals // nobody writes it
 
 // record is a record of a bucket's window that began at an instant.
 func record(limit, user string, began, reserved, settled int64) quota.Reservation {
