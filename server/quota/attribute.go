@@ -25,7 +25,7 @@ func (l *Ledger) attribute(s *answerState, observations []Observation) map[*Buck
 	if s.verdict == Refused && len(observations) == 0 {
 		s.blamePredicted()
 	}
-	l.countUnseen(s, told)
+	s.countUnseen(told)
 	return told
 }
 
@@ -47,17 +47,16 @@ func (s *answerState) blamePredicted() {
 	}
 }
 
-// countUnseen counts, for each limit that responses told of, the answers that
-// speak of others.
-func (l *Ledger) countUnseen(s *answerState, told map[*Bucket]*Observation) {
+// countUnseen counts, for each bucket, the answers that speak of others.
+func (s *answerState) countUnseen(told map[*Bucket]*Observation) {
 	if len(told) == 0 {
 		return
 	}
 	for _, b := range s.route {
 		if told[b] != nil {
-			b.unseen = 0
-		} else if b.unseen++; b.unseen >= forgetAfter {
-			l.forget(b)
+			b.unseen, b.seenIn = 0, b.ident
+		} else {
+			b.unseen++
 		}
 	}
 }

@@ -49,8 +49,10 @@ type Bucket struct {
 	// asked is true once a call has been answered while the quota was not known.
 	asked   bool
 	nextAsk instant
-	// unseen counts answers that spoke of other buckets, not this one.
+	// unseen counts the answers since this bucket was last told of that spoke of
+	// others; seenIn is the window in which that was.
 	unseen int
+	seenIn instant
 
 	ledgerState
 }

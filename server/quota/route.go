@@ -219,10 +219,20 @@ func toldName(rule *Limit) string {
 	return name
 }
 
+// forgetUnseen drops the limits that answers have long not told of.
+func (l *Ledger) forgetUnseen(s *answerState) {
+	for _, b := range s.route {
+		if b.unseen >= forgetAfter {
+			l.forget(b)
+		}
+	}
+}
+
 // forget drops a limit that only responses told of, once they do not any more and
 // its window has ended. One that is configured as not known is not known again.
 func (l *Ledger) forget(b *Bucket) {
-	if b.unseen < forgetAfter || b.end.known() || b.o > 0 || b.queued > 0 || b.state != Open {
+	ended := b.ident != b.seenIn || !b.end.known()
+	if !ended || b.o > 0 || b.queued > 0 || b.state != Open {
 		return
 	}
 	switch {
@@ -259,7 +269,11 @@ func (l *Ledger) sweep(now instant) {
 
 // idle reports whether a new bucket would be no different.
 func (b *Bucket) idle() bool {
-	return b.o == 0 && b.queued == 0 && b.state == Open && b.pad == 0 && !b.changed &&
-		b.m == b.full() && b.n == 0 && b.a == b.aCov && b.log.held == 0 &&
-		b.quota == b.rule.Quota && !b.asked
+	if b.o > 0 || b.queued > 0 || b.state != Open || b.changed || b.quota != b.rule.Quota {
+		return false
+	}
+	if b.quota == 0 {
+		return b.m == unbounded // what is not known is asked again
+	}
+	return b.m == b.quota && b.n == 0 && b.a == b.aCov && b.log.held == 0 && b.pad == 0
 }

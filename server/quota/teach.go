@@ -32,6 +32,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 		l.learn(&s, b, s.newsOf(b, o))
 	}
 	l.hold(&s, a)
+	l.forgetUnseen(&s)
 	return true
 }
 
@@ -66,6 +67,7 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 		l.learn(&s, b, s.newsOf(b, o))
 	}
 	l.hold(&s, a)
+	l.forgetUnseen(&s)
 }
 
 // answerState is an answer on its way through the buckets.
