@@ -297,3 +297,38 @@ func TestEqualQuotasAreTheWidest(t *testing.T) {
 	s.available(0.2, "app", 7)
 	s.available(0.2, "user", 39)
 }
+
+// We turned late, in the middle of a window that had gone by unseen: its own last
+// answers come after the first of the next one. They are neither the old window's,
+// by which we would have turned early, nor this one's, whose end they would narrow.
+func TestWindowThatWentByUnseen(t *testing.T) {
+	s := newSteps(t, fixed(20, 3*time.Second))
+	s.settle(0.1, s.take(0), numbersReset(20, 0, 3*time.Second))
+	unseen := s.take(5.9) // the upstream's windows end at 3, 6, 9
+	s.take(6)
+	p := s.take(6)
+	b := s.bucketOf("app")
+	s.settle(6.05, p, numbersReset(20, 18, 3*time.Second))
+	s.settle(6.06, unseen, numbersReset(20, 19, time.Second))
+	if b.pad != 0 || b.end.hi < at(at0(9)) {
+		t.Errorf("pad %v, ends by %v, want none and 9s or later", b.pad, b.end.hi.time().Sub(epoch))
+	}
+	s.available(6.1, "app", 17) // 18, less the one in flight
+}
+
+func TestWindowThatWentByUnseenWithVagueResets(t *testing.T) {
+	vague := func(remaining int64, after time.Duration) Answer {
+		a := numbersReset(20, remaining, after)
+		a.Observations[0].Reset.Slack = 3 * time.Second / 2
+		return a
+	}
+	s := newSteps(t, fixed(20, 3*time.Second))
+	s.settle(0.1, s.take(0), vague(0, 2500*time.Millisecond))
+	unseen := s.take(5.8)
+	p := s.take(6.02)
+	s.settle(6.1, p, vague(16, 3500*time.Millisecond))
+	s.settle(6.13, unseen, vague(17, 1500*time.Millisecond))
+	if hi := s.bucketOf("app").end.hi; hi < at(at0(9)) {
+		t.Errorf("ends by %v, want 9s or later", hi.time().Sub(epoch))
+	}
+}

@@ -202,16 +202,18 @@ func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 		return thisWindow // beside it: two resets of one window disagree
 	case granted < b.turned:
 		return pastWindow
-	case b.last.end.known():
+	case b.last.end.known() && (!b.end.known() || reset.mid() < b.last.end.mid().add(b.half())):
 		return sameAsLast
+	case b.last.end.known():
+		return pastWindow // one that came and went between the last and this
 	}
 	return thisWindow
 }
 
-// mayPrecede reports whether a call granted then can have been counted before
-// this window: always in the first, which had begun before we came.
+// mayPrecede reports whether a call granted then can have been counted before the
+// window began that ends as we know. We may have turned long before it did.
 func (b *Bucket) mayPrecede(granted instant) bool {
-	return granted < b.turned || b.last.turned == 0
+	return granted < b.end.hi.add(-b.reach())
 }
 
 // ends bounds when this window ends, even where nobody told: not before one
