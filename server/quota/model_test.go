@@ -327,7 +327,9 @@ func TestWindowThatWentByUnseenWithVagueResets(t *testing.T) {
 	unseen := s.take(5.8)
 	p := s.take(6.02)
 	s.settle(6.1, p, vague(16, 3500*time.Millisecond))
-	s.settle(6.13, unseen, vague(17, 1500*time.Millisecond))
+	late := vague(17, 1500*time.Millisecond)
+	late.Received = at0(5.9) // and reported late
+	s.settle(6.13, unseen, late)
 	if hi := s.bucketOf("app").end.hi; hi < at(at0(9)) {
 		t.Errorf("ends by %v, want 9s or later", hi.time().Sub(epoch))
 	}
