@@ -2,12 +2,12 @@ package quota
 
 // attribute finds the bucket that each observation speaks of, making those that
 // nobody knew, and on whose account a refusal is.
-func (l *Ledger) attribute(s *answerState, observations []Observation) map[*Bucket]*Observation {
-	told := make(map[*Bucket]*Observation, len(observations))
+func (l *Ledger) attribute(s *answerState, observations []Observation) tellings {
+	var told tellings
 	for i := range observations {
 		o := &observations[i]
 		b := l.match(s.route, o, func(b *Bucket) span { return s.bounds(b, o.Reset) })
-		if b == nil || told[b] != nil {
+		if b == nil || told.of(b) != nil {
 			if b = l.tell(s.now, s.scope, o); b == nil {
 				continue
 			}
@@ -18,15 +18,42 @@ func (l *Ledger) attribute(s *answerState, observations []Observation) map[*Buck
 			if b.stale(s.now, s.granted, s.bounds(b, o.Reset), o.Reset.Epoch) {
 				continue
 			}
-			s.blamed[b] = true
+			s.blame(b)
 		}
-		told[b] = o
+		told = append(told, telling{b, o})
 	}
 	if s.verdict == Refused && len(observations) == 0 {
 		s.blamePredicted()
 	}
 	s.countUnseen(told)
 	return told
+}
+
+// tellings are the observations of one answer by what they speak of: a few at
+// most, of a bucket each.
+type tellings []telling
+
+type telling struct {
+	bucket *Bucket
+	o      *Observation
+}
+
+// of is what is told of the bucket, nil when that is nothing.
+func (t tellings) of(b *Bucket) *Observation {
+	for i := range t {
+		if t[i].bucket == b {
+			return t[i].o
+		}
+	}
+	return nil
+}
+
+// blame notes that the call was refused on the bucket's account.
+func (s *answerState) blame(b *Bucket) {
+	if s.blamed == nil {
+		s.blamed = make(map[*Bucket]bool)
+	}
+	s.blamed[b] = true
 }
 
 // blamePredicted blames a refusal that says nothing on the one bucket that we
@@ -43,17 +70,17 @@ func (s *answerState) blamePredicted() {
 		empty = b
 	}
 	if empty != nil {
-		s.blamed[empty] = true
+		s.blame(empty)
 	}
 }
 
 // countUnseen counts, for each bucket, the answers that speak of others.
-func (s *answerState) countUnseen(told map[*Bucket]*Observation) {
+func (s *answerState) countUnseen(told tellings) {
 	if len(told) == 0 {
 		return
 	}
 	for _, b := range s.route {
-		if told[b] != nil {
+		if told.of(b) != nil {
 			b.unseen, b.seenIn = 0, b.ident
 		} else {
 			b.unseen++

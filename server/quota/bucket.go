@@ -59,6 +59,7 @@ type Bucket struct {
 
 // ledgerState is what the ledger keeps with each bucket.
 type ledgerState struct {
+	chunks
 	// gate is true for a bucket that has no quota and only cools down.
 	gate bool
 	// queued is how many callers wait; want is the cost of the first.
@@ -69,8 +70,9 @@ type ledgerState struct {
 	reserved, settled int64
 	// unwritten is true when the quota was told and the store was not.
 	unwritten bool
-	// opened and changed are true while the ledger lists the bucket so.
-	opened, changed bool
+	// opened and changed are true while the ledger lists the bucket so, dropped
+	// once it has forgotten it.
+	opened, changed, dropped bool
 }
 
 // Name is the name of the bucket's limit.

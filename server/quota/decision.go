@@ -132,6 +132,8 @@ type Status struct {
 	// ResetAt is the latest instant at which the window turns; zero when that is
 	// not known.
 	ResetAt time.Time
+	// Period is the nominal length of the window; 0 when it is not known.
+	Period time.Duration
 	// State is where the bucket stands; CoolUntil and CoolReason are the end of
 	// a cool-down and why it began, zero and empty when there is none.
 	State      State

@@ -39,4 +39,15 @@ type span struct {
 
 func (s span) known() bool { return s.hi != 0 }
 
+// with is the least interval that holds both.
+func (s span) with(t span) span {
+	switch {
+	case !s.known():
+		return t
+	case !t.known():
+		return s
+	}
+	return span{min(s.lo, t.lo), max(s.hi, t.hi)}
+}
+
 func (s span) mid() instant { return s.lo + (s.hi-s.lo)/2 }

@@ -48,7 +48,7 @@ type dice uint64
 func (d *dice) roll(n uint64) int {
 	v := uint64(*d) % n
 	*d /= dice(n)
-	return int(v) //nolint:gosec // less than n
+	return int(v)
 }
 
 func (d *dice) ms(most uint64) time.Duration { return time.Duration(d.roll(most)) * time.Millisecond }
@@ -58,7 +58,7 @@ func (d *dice) ms(most uint64) time.Duration { return time.Duration(d.roll(most)
 func (h *history) steps(least, most int) {
 	for _, seed := range rapid.SliceOfN(rapid.Uint64(), least, most).Draw(h.T, "steps") {
 		s := splitmix(seed)
-		h.step(dice(s.next())) //nolint:gosec // not negative
+		h.step(dice(s.next()))
 	}
 }
 
@@ -163,6 +163,7 @@ func (h *history) denied(d Decision, r Request) {
 		cause = b.stored() && b.spent()+cost > b.reserved && b.available() >= cost
 	case TooLarge:
 		cause = b.quota > 0 && cost > b.quota
+	default: // nobody waits here, so nobody is queued
 	}
 	if !cause || d.Permit != nil {
 		h.Fatalf("denied without cause: %+v by %s: %+v", d, b.Name(), *b)
@@ -319,91 +320,4 @@ func TestPropertyNoStall(t *testing.T) {
 		}
 		t.Fatalf("still denied at %v: %+v by %s: %+v", h.now.Sub(epoch), d, d.Bucket.Name(), *d.Bucket)
 	})
-}
-
-// reported is one permit's report: its answer, and when it was granted.
-type reported struct {
-	granted time.Duration
-	answer  Answer
-}
-
-// Reports of permits that were all granted before the first of them was heard
-// leave one state, in whatever order they come.
-func TestPropertyOrderOfReports(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		seed := splitmix(rapid.Uint64().Draw(t, "reports"))
-		d := dice(seed.next()) //nolint:gosec // not negative
-		limits := []Limit{daily(20)}
-		if d.roll(2) == 0 {
-			limits = []Limit{fixed(20, 30*time.Second)}
-		}
-		// What was heard before: nothing, or an answer that told the phase. One that
-		// is told for the first time by one of these reports makes a window of a log,
-		// and the log holds what is lost in n too.
-		first := []Answer{{}, numbers(20, 15), numbersReset(20, 15, 25*time.Second)}[d.roll(3)]
-		// One window's reset, told in whole seconds, does not contradict itself.
-		resets := first.Observations != nil && first.Observations[0].Reset.Known
-		var all []reported
-		for range 2 + d.roll(4) {
-			d = dice(seed.next()) //nolint:gosec // not negative
-			r := reported{time.Second + d.ms(2000), Answer{}}
-			switch d.roll(6) {
-			case 0:
-			case 1:
-				r.answer.Unanswered = true
-			default:
-				r.answer = numbers(20, int64(d.roll(16)))
-			}
-			if o := r.answer.Observations; o != nil && resets && d.roll(2) == 0 {
-				o[0].Reset = Reset{Known: true, After: 20*time.Second + d.ms(900)}
-			}
-			all = append(all, r)
-		}
-		slices.SortStableFunc(all, func(a, b reported) int { return int(a.granted - b.granted) })
-		order := make([]int, len(all))
-		for i := range order {
-			order[i] = i
-		}
-		other := rapid.Permutation(order).Draw(t, "order")
-		if a, b := heard(limits, first, all, order), heard(limits, first, all, other); a != b {
-			t.Fatalf("%+v\nin order:  %+v\nin %v: %+v\nreports: %+v", limits[0].Window, a, other, b, all)
-		}
-	})
-}
-
-// model is what of a bucket must not depend on the order of reports.
-type model struct {
-	m, n, o, uncovered, available int64
-	held                          int64
-	end                           span
-	state                         State
-}
-
-// heard is the bucket after the reports in the given order, all at one instant.
-func heard(limits []Limit, first Answer, all []reported, order []int) model {
-	l := NewLedger(&Rules{API: "api", Limits: limits}, 1)
-	take := func(at time.Time) *Permit {
-		for range 3 {
-			l.Advance(at)
-			l.Reserved(at, l.Wanted(at))
-			if d := l.Take(at, Request{Scope: call}); d.Allowed() {
-				return d.Permit
-			}
-		}
-		return nil
-	}
-	l.Settle(epoch.Add(time.Second/2), take(epoch), first)
-	var permits []*Permit
-	for _, r := range all {
-		permits = append(permits, take(epoch.Add(r.granted)))
-	}
-	now := epoch.Add(4 * time.Second)
-	l.Advance(now)
-	for _, i := range order {
-		l.Settle(now, permits[i], all[i].answer)
-	}
-	for b := range l.Buckets(Scope{}) {
-		return model{b.m, b.n, b.o, b.a - b.aCov, b.available(), b.log.held, b.end, b.state}
-	}
-	return model{}
 }

@@ -1,9 +1,6 @@
 package quota
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Request asks a ledger for the right to make one call.
 type Request struct {
@@ -42,7 +39,9 @@ type Ledger struct {
 
 	queued, cooling, wanting map[*Bucket]struct{}
 	opened, changed          []*Bucket
-	revoked                  []Revocation
+	// toldOpened and toldChanged are what was returned last, whose room is next.
+	toldOpened, toldChanged []*Bucket
+	revoked                 []Revocation
 
 	tallies map[string]*Tally
 	// evidence is what is kept of reports, explained the buckets that have any,
@@ -86,13 +85,13 @@ func (l *Ledger) Take(now time.Time, r Request) Decision {
 	route := l.route(t, r.Scope)
 	d := l.decide(t, route, r)
 	if !d.Allowed() && (!r.Force || !d.forcible()) {
-		l.note(d, r)
+		l.note(route, d, r)
 		return d
 	}
 	p := &Permit{
-		Scope: r.Scope, Generation: l.generation, GrantedAt: now, granted: t, costs: r.Costs,
-		charges: make([]charge, 0, len(route)),
+		Scope: r.Scope, Generation: l.generation, GrantedAt: now, granted: t, lapses: t.add(l.lapsesAfter), costs: r.Costs,
 	}
+	p.charges = p.room[:0]
 	for _, b := range route {
 		l.charge(t, p, b)
 	}
@@ -142,26 +141,37 @@ func (l *Ledger) decideOne(now instant, b *Bucket, r Request) (Reason, instant, 
 		return why, retry, firm
 	}
 	switch {
-	case cost > 0 && !b.stored() && !b.gate && now < l.holdUntil:
+	case cost > 0 && l.held(now, b):
 		return Exhausted, l.holdUntil, true
 	case b.queued > 0 && r.Turn != b:
 		return Queued, 0, false
-	case cost > 0 && b.stored() && b.spent()+cost > b.reserved && b.state != ProbingState && b.available() >= cost:
+	case b.unreserved(cost):
 		return Reserving, 0, false
 	}
 	return NoReason, 0, false
 }
 
+// held reports whether the bucket is closed because it is not stored and an
+// earlier owner may have granted of it.
+func (l *Ledger) held(now instant, b *Bucket) bool {
+	return now < l.holdUntil && !b.stored() && !b.gate
+}
+
 // note remembers of a denial what the bucket needs to know to open again: what
 // the first of its queue wants, not whoever comes behind.
-func (l *Ledger) note(d Decision, r Request) {
+func (l *Ledger) note(route []*Bucket, d Decision, r Request) {
 	b := d.Bucket
 	if b.queued == 0 || r.Turn == b {
 		b.want = r.Costs.of(b.rule.Counts())
 	}
 	switch {
 	case d.Reason == Reserving:
-		l.wanting[b] = struct{}{}
+		// All at once, so that a call of many buckets waits for one write.
+		for _, b := range route {
+			if b.unreserved(r.Costs.of(b.rule.Counts())) {
+				l.wanting[b] = struct{}{}
+			}
+		}
 	case d.Reason == Probing && b.state == Ramping:
 		b.heldBack()
 	}
@@ -170,10 +180,10 @@ func (l *Ledger) note(d Decision, r Request) {
 // Release ends a permit with which nothing was sent and credits its cost. It
 // reports false, and changes nothing, for one that has ended or lapsed.
 func (l *Ledger) Release(now time.Time, p *Permit) bool {
-	if p.state != outstanding {
+	t := at(now)
+	if p.state != outstanding || t >= p.lapses {
 		return false
 	}
-	t := at(now)
 	p.state = ended
 	for _, c := range p.charges {
 		c.bucket.advance(t)
@@ -189,7 +199,7 @@ func (l *Ledger) Release(now time.Time, p *Permit) bool {
 // does the same for what it touches.
 func (l *Ledger) Advance(now time.Time) {
 	t := at(now)
-	for p := l.permits.head(); p != nil && t >= l.lapsesAt(p); p = l.permits.head() {
+	for p := l.permits.head(); p != nil && t >= p.lapses; p = l.permits.head() {
 		l.lapse(p)
 	}
 	l.layGhosts(t)
@@ -201,19 +211,17 @@ func (l *Ledger) Advance(now time.Time) {
 	}
 	for b := range l.queued {
 		b.advance(t)
-		if why, _, _ := b.decide(t, b.want); why == NoReason && t >= l.holdUntil {
+		if why, _, _ := b.decide(t, b.want); why == NoReason && !l.held(t, b) {
 			l.open(b)
 		}
 	}
 	l.sweep(t)
 }
 
-func (l *Ledger) lapsesAt(p *Permit) instant { return p.granted.add(l.lapsesAfter) }
-
 // lapse spends a permit that was never heard of. It is dated when it was due,
 // not when that was noticed, so that noticing late changes nothing.
 func (l *Ledger) lapse(p *Permit) {
-	due := l.lapsesAt(p)
+	due := p.lapses
 	p.state = lapsed
 	for _, c := range p.charges {
 		c.bucket.advance(due)
@@ -229,7 +237,7 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 	t := at(now)
 	var next instant
 	if p := l.permits.head(); p != nil {
-		next = l.lapsesAt(p)
+		next = p.lapses
 	}
 	for b := range l.cooling {
 		if b.state == Cooling {
@@ -240,7 +248,7 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 		b.advance(t)
 		if why, retry, _ := b.decide(t, b.want); why != NoReason {
 			next = earlier(next, retry)
-		} else if t < l.holdUntil {
+		} else if l.held(t, b) {
 			next = earlier(next, l.holdUntil)
 		}
 	}
@@ -253,6 +261,9 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 // Queue tells how many callers wait at a bucket. A bucket with a queue is kept,
 // and a caller that does not wait yet is denied there as [Queued].
 func (l *Ledger) Queue(b *Bucket, waiting int) {
+	if b.dropped {
+		return
+	}
 	b.queued = waiting
 	if waiting > 0 {
 		l.queued[b] = struct{}{}
@@ -262,10 +273,11 @@ func (l *Ledger) Queue(b *Bucket, waiting int) {
 }
 
 // Opened returns, and forgets, the buckets with a queue that may grant since the
-// last call: whoever stands at their head should Take again.
+// last call: whoever stands at their head should Take again. The slice is good
+// until the next call.
 func (l *Ledger) Opened() []*Bucket {
 	opened := l.opened
-	l.opened = nil
+	l.opened, l.toldOpened = l.toldOpened[:0], opened
 	for _, b := range opened {
 		b.opened = false
 	}
@@ -280,10 +292,10 @@ func (l *Ledger) open(b *Bucket) {
 }
 
 // Changed returns, and forgets, the buckets whose status changed since the last
-// call.
+// call. The slice is good until the next call.
 func (l *Ledger) Changed() []*Bucket {
 	changed := l.changed
-	l.changed = nil
+	l.changed, l.toldChanged = l.toldChanged[:0], changed
 	for _, b := range changed {
 		b.changed = false
 	}
@@ -291,7 +303,7 @@ func (l *Ledger) Changed() []*Bucket {
 }
 
 func (l *Ledger) change(b *Bucket) {
-	if !b.changed {
+	if !b.changed && !b.dropped {
 		b.changed = true
 		l.changed = append(l.changed, b)
 	}
@@ -315,10 +327,9 @@ func (l *Ledger) Buckets(pattern Scope) func(yield func(*Bucket) bool) {
 	}
 }
 
-// Counted is the buckets that count a call of this scope.
-func (l *Ledger) Counted(now time.Time, s Scope) []*Bucket {
-	return slices.Clone(l.route(at(now), s))
-}
+// Counted is the buckets that count a call of this scope. The slice must not be
+// changed.
+func (l *Ledger) Counted(now time.Time, s Scope) []*Bucket { return l.route(at(now), s) }
 
 // splitmix is a small random number generator: the ledger may not read one, and
 // must give the same numbers for the same seed.

@@ -13,11 +13,15 @@ type Permit struct {
 	// GrantedAt is when it was granted.
 	GrantedAt time.Time
 
-	granted instant
+	granted, lapses instant
+
 	costs   Costs
 	charges []charge
+	room    [2]charge // of the charges of most permits
 	state   permitState
-	next    *Permit // by grant, which is also by lapse
+	// blamed is the limit that the upstream refused the call for.
+	blamed string
+	next   *Permit // by grant, which is also by lapse
 }
 
 type permitState uint8
@@ -47,8 +51,9 @@ func (c *charge) actual(costs Costs) int64 {
 	return c.cost
 }
 
-// permitQueue is the outstanding permits in the order of their grants. All
-// permits of a ledger may wait equally long, so the first is the first to lapse.
+// permitQueue is the outstanding permits in the order of their grants. The first
+// is the first to lapse: where a later one has a shorter life, because the rules
+// changed in between, it lives on until that one's end.
 type permitQueue struct {
 	first, last *Permit
 }
@@ -57,6 +62,7 @@ func (q *permitQueue) push(p *Permit) {
 	if q.last == nil {
 		q.first = p
 	} else {
+		p.lapses = max(p.lapses, q.last.lapses)
 		q.last.next = p
 	}
 	q.last = p

@@ -24,9 +24,10 @@ type phase struct {
 	epoch int64
 	// told is true once any answer told a reset.
 	told bool
-	// jittery is true once two resets of one window disagreed: then only the
-	// later counts, and the interval is not narrowed any more.
+	// jittery is true once two resets of one window disagreed: from then on the
+	// end lies anywhere in hull, which holds all that was told of this window.
 	jittery bool
+	hull    span
 	// longest is the furthest away that a reset ever was: a lower bound of a
 	// period that nobody told.
 	longest time.Duration
@@ -93,7 +94,7 @@ func (b *Bucket) begin(now instant) {
 	}
 	b.last = lastWindow{b.turned, b.end, b.epoch, b.m, b.n, b.aCov}
 	b.turned, b.ident = now, max(now, b.ident+1)
-	b.end, b.epoch, b.loPassed, b.bare = span{}, 0, false, 0
+	b.end, b.hull, b.epoch, b.loPassed, b.bare = span{}, span{}, 0, false, 0
 	b.risen, b.doubtful = 0, false
 	b.stopProbes()
 	b.reserved, b.settled = 0, 0
@@ -111,6 +112,8 @@ func (b *Bucket) carry(now instant) {
 	guard := min(calendarGuard, w.period()/20)
 	next := at(w.next(now.time()))
 	b.end = span{next.add(-guard), next.add(guard)}
+	b.hull = b.end
+	b.passLo(now)
 }
 
 // settledFirst bounds the end of a window of which no answer tells it: a call
@@ -249,16 +252,29 @@ func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
 	}
 	switch narrowed := (span{max(b.end.lo, reset.lo), min(b.end.hi, reset.hi)}); {
 	case !b.end.known() || b.logged():
+		b.hull = reset
 		b.setEnd(now, reset)
 	case b.jittery || narrowed.lo > narrowed.hi:
 		b.jittery = true
-		b.setEnd(now, span{min(b.end.lo, reset.lo), max(b.end.hi, reset.hi)})
+		b.hull = b.hull.with(b.end).with(reset)
+		b.setEnd(now, b.hull)
 	default:
+		b.hull = b.hull.with(reset)
 		b.setEnd(now, narrowed)
 	}
 	b.epoch = epoch
 	b.longest = max(b.longest, reset.hi.sub(now))
 	b.tellPhase()
+}
+
+// endTightens reports whether a reset that came without a permit may be learned:
+// only one that lets the window last longer, or the first of a window of which
+// nothing else is known.
+func (b *Bucket) endTightens(reset span) bool {
+	if b.end.known() {
+		return reset.hi > b.end.hi
+	}
+	return !b.told && b.rule.Window.period() == 0
 }
 
 // setEnd replaces the bounds of the window's end. What was noted at the old

@@ -3,9 +3,10 @@ package quota
 import "time"
 
 // Reservation is what must be durable before a bucket may grant: two absolute
-// numbers of one bucket's window that only grow. Two records of the same bucket
-// and window are merged by the greater of each number. With them goes what was
-// learned of the bucket, of which the newest record counts.
+// numbers of one bucket's window that only grow, until the owner's last word.
+// Two records of the same bucket and window are merged by the greater of each
+// number. With them goes what was learned of the bucket, of which the newest
+// record counts.
 type Reservation struct {
 	// Limit and Key identify the bucket.
 	Limit string
@@ -32,6 +33,9 @@ type Reservation struct {
 	// Reserved is the units that may have been granted, Settled those of them
 	// that the upstream has counted.
 	Reserved, Settled int64
+	// Final says that the owner has stopped: no more was granted than Reserved,
+	// which may be less than was reserved before.
+	Final bool
 }
 
 // ghost is a permit of an earlier owner that may still be sent.
@@ -45,8 +49,11 @@ type ghost struct {
 // that is held as a log is not: it is waited out after a restart.
 func (b *Bucket) stored() bool { return b.quota > 0 && !b.gate && !b.logged() }
 
-// chunk is how much is reserved ahead: a twentieth of the quota.
-func (b *Bucket) chunk() int64 { return max(1, b.quota/20) }
+// unreserved reports whether a call of this cost could go but for the store, which
+// has not confirmed as much.
+func (b *Bucket) unreserved(cost int64) bool {
+	return cost > 0 && b.stored() && b.spent()+cost > b.reserved && b.state != ProbingState && b.available() >= cost
+}
 
 // spent is what the window has lost, as the upstream may see it: all that is not
 // available, whoever took it.
@@ -56,6 +63,9 @@ func (b *Bucket) spent() int64 { return min(max(0, b.quota-b.available()), b.quo
 // what was settled to be written once that is a chunk, so that a crash wastes no
 // more.
 func (l *Ledger) refill(b *Bucket) {
+	if b.dropped {
+		return
+	}
 	if b.unwritten {
 		l.wanting[b], b.unwritten = struct{}{}, false
 	}
@@ -82,8 +92,39 @@ func (l *Ledger) Wanted(now time.Time) []Reservation {
 	return wanted
 }
 
+// Final returns the last word of an owner that stops: what every bucket has
+// spent, with nothing ahead, and what was learned of it. Nothing may be taken of
+// the ledger any more.
+func (l *Ledger) Final(now time.Time) []Reservation {
+	t := at(now)
+	var records []Reservation
+	for _, b := range l.buckets {
+		b.advance(t)
+		r := b.record()
+		if b.stored() {
+			r.Reserved, r.Settled = b.spent(), max(0, b.spent()-b.o)
+		}
+		if r.Reserved > 0 || b.reserved > 0 || b.state != Open || b.rule.Provenance == Told {
+			r.Final = true
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
 // reservation is the bucket's record with the next chunk.
 func (b *Bucket) reservation() Reservation {
+	r := b.record()
+	if b.stored() {
+		spent := b.spent()
+		r.Reserved = min(max(spent+b.wanted(), b.reserved), b.quota)
+		r.Settled = max(0, spent-b.o)
+	}
+	return r
+}
+
+// record is the bucket's record but for what it has spent.
+func (b *Bucket) record() Reservation {
 	r := Reservation{
 		Limit: b.rule.Name, Key: b.key, Began: int64(b.ident),
 		Lo: int64(b.end.lo), Hi: int64(b.turnsBy()),
@@ -94,11 +135,6 @@ func (b *Bucket) reservation() Reservation {
 	}
 	if b.state != Open {
 		r.CoolUntil, r.CoolReason = int64(b.until), b.reason
-	}
-	if b.stored() {
-		spent := b.spent()
-		r.Reserved = min(max(spent+max(b.chunk(), b.want), b.reserved), b.quota)
-		r.Settled = max(0, spent-b.o)
 	}
 	return r
 }
@@ -120,6 +156,7 @@ func (l *Ledger) Reserved(now time.Time, written []Reservation) {
 			continue
 		}
 		if b.advance(t); int64(b.ident) == r.Began {
+			b.pace(t, b.reserved)
 			b.reserved, b.settled = max(b.reserved, r.Reserved), max(b.settled, r.Settled)
 			delete(l.wanting, b)
 			l.refill(b)
@@ -201,6 +238,9 @@ func (b *Bucket) restore(now instant, r Reservation) {
 		b.quota, b.provenance, b.asked = min(r.Quota, MaxQuota), r.Provenance, true
 		b.m = b.quota
 	}
+	if r.Provenance == Told && r.Quota > 0 && r.Quota < b.quota {
+		b.quota, b.provenance, b.m = r.Quota, Told, min(b.m, r.Quota)
+	}
 	if until := instant(r.CoolUntil); until > now {
 		b.state, b.began, b.until, b.reason = Cooling, now, min(until, now.add(maxCooldown)), r.CoolReason
 		b.turns = r.CoolUntil == r.Hi
@@ -210,8 +250,10 @@ func (b *Bucket) restore(now instant, r Reservation) {
 	if !b.stored() || r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
 		return
 	}
-	b.turned, b.ident = instant(r.Began), instant(r.Began)
-	if r.Hi != 0 {
+	b.turned, b.ident = min(instant(r.Began), now), instant(r.Began)
+	// One that ends later than this kind of window can was recorded before the
+	// limit's window was configured as it is now.
+	if r.Hi != 0 && (period == 0 || instant(r.Hi) <= now.add(2*period)) {
 		b.end = span{instant(r.Lo), instant(r.Hi)}
 	}
 	settled := min(max(0, r.Settled), b.full())

@@ -115,11 +115,17 @@ func (l *Ledger) adopt(b *Bucket) {
 		if !b.rule.Per.Applies(p.Scope) || p.Scope.Only(b.rule.Per) != b.key || p.charged(b) {
 			continue
 		}
-		cost := p.costs.of(b.rule.Counts())
-		p.charges = append(p.charges, charge{b, cost, 0})
-		b.o += cost
-		b.flying++
+		p.join(b)
 	}
+}
+
+// join charges the permit to a bucket that came to be after it was granted.
+func (p *Permit) join(b *Bucket) {
+	cost := p.costs.of(b.rule.Counts())
+	p.charges = append(p.charges, charge{b, cost, 0})
+	b.o += cost
+	b.flying++
+	b.tally.Granted++
 }
 
 func (p *Permit) charged(b *Bucket) bool {
@@ -186,16 +192,20 @@ func (l *Ledger) tell(now instant, s Scope, o *Observation) *Bucket {
 	if o.Says {
 		rule.Per = o.Per
 	}
-	if rule.Name == "" {
+	if rule.Name == "" || rule.Name == nameBackoff {
 		rule.Name = toldName(rule)
 	}
 	if _, taken := l.buckets[bucketID{rule.Name, s.Only(rule.Per)}]; taken {
 		return nil
 	}
 	l.told = append(l.told, rule)
-	b := l.bucket(now, rule, s)
-	l.adopt(b)
-	return b
+	clear(l.routes)
+	for p := range l.permits.all {
+		if rule.Per.Applies(p.Scope) {
+			p.join(l.bucket(now, rule, p.Scope))
+		}
+	}
+	return l.bucket(now, rule, s)
 }
 
 // toldName names a limit by what is known of it, such as "told-500" or
@@ -231,22 +241,34 @@ func (l *Ledger) forgetUnseen(s *answerState) {
 // forget drops a limit that only responses told of, once they do not any more and
 // its window has ended. One that is configured as not known is not known again.
 func (l *Ledger) forget(b *Bucket) {
-	ended := b.ident != b.seenIn || !b.end.known()
-	if !ended || b.o > 0 || b.queued > 0 || b.state != Open {
+	if b.ident == b.seenIn && b.end.known() || b.busy() {
 		return
 	}
 	switch {
 	case b.rule.Quota == 0 && b.rule.Provenance == Nobody && b.quota > 0:
 		b.quota, b.provenance, b.m = 0, Nobody, unbounded
-	case b.rule.Provenance == Told:
+	case b.rule.Provenance == Told && !l.anyBusy(b.rule):
 		l.told = slices.DeleteFunc(l.told, func(rule *Limit) bool { return rule == b.rule })
-		for id, other := range l.buckets {
+		for _, other := range l.buckets {
 			if other.rule == b.rule {
-				delete(l.buckets, id)
+				l.drop(other)
 			}
 		}
 		clear(l.routes)
 	}
+}
+
+// busy reports whether anything still depends on the bucket.
+func (b *Bucket) busy() bool { return b.flying > 0 || b.o > 0 || b.queued > 0 || b.state != Open }
+
+// anyBusy reports whether any bucket of the rule is busy.
+func (l *Ledger) anyBusy(rule *Limit) bool {
+	for _, b := range l.buckets {
+		if b.rule == rule && b.busy() {
+			return true
+		}
+	}
+	return false
 }
 
 // sweep drops buckets of which nothing need be known: nothing counted in a
@@ -257,10 +279,9 @@ func (l *Ledger) sweep(now instant) {
 	if len(l.buckets) < 2*l.swept+few {
 		return
 	}
-	for id, b := range l.buckets {
+	for _, b := range l.buckets {
 		if b.advance(now); b.idle() {
-			delete(l.buckets, id)
-			delete(l.wanting, b)
+			l.drop(b)
 		}
 	}
 	l.swept = len(l.buckets)
@@ -269,11 +290,13 @@ func (l *Ledger) sweep(now instant) {
 
 // idle reports whether a new bucket would be no different.
 func (b *Bucket) idle() bool {
-	if b.o > 0 || b.queued > 0 || b.state != Open || b.changed || b.quota != b.rule.Quota {
+	switch {
+	case b.busy() || b.changed || b.quota != b.rule.Quota:
 		return false
-	}
-	if b.quota == 0 {
+	case b.quota == 0:
 		return b.m == unbounded // what is not known is asked again
+	case b.logged():
+		return b.m == b.quota && b.log.held == 0
 	}
-	return b.m == b.quota && b.n == 0 && b.a == b.aCov && b.log.held == 0 && b.pad == 0
+	return b.m == b.quota && b.n == 0 && b.a == b.aCov && b.pad == 0
 }

@@ -44,7 +44,9 @@ func (b *Bucket) settle(w news) (effect string) {
 		effect = "shows that the window had not turned yet"
 		b.unturn(w)
 	default:
-		b.learnEnd(w.now, w.reset, w.epoch)
+		if !w.tighten || b.endTightens(w.reset) {
+			b.learnEnd(w.now, w.reset, w.epoch)
+		}
 		b.tallyError(&w)
 		effect = b.takeNumbers(w)
 	}

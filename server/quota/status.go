@@ -7,7 +7,7 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 	b.advance(at(now))
 	s := Status{
 		Limit: b.rule.Name, Unit: b.rule.Counts(), Key: b.key,
-		Quota: Unknown, Remaining: Unknown,
+		Quota: Unknown, Remaining: Unknown, Period: b.rule.Window.period(),
 		State: b.state, Provenance: b.provenance,
 	}
 	s.Outstanding, s.Waiting = b.flying, int64(b.queued)

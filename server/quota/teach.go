@@ -22,14 +22,15 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	// A limit that this answer is the first to tell of counts the permit too, so
 	// the permit ends only after it was found.
 	told := l.attribute(&s, a.Observations)
-	p.state = ended
+	p.state, p.blamed = ended, s.firstBlamed()
 	for i := range p.charges {
 		c := &p.charges[i]
-		l.settleCharge(&s, c, told[c.bucket], late, a.Costs)
-		delete(told, c.bucket)
+		l.settleCharge(&s, c, told.of(c.bucket), late, a.Costs)
 	}
-	for b, o := range told {
-		l.learn(&s, b, s.newsOf(b, o))
+	for _, t := range told {
+		if !p.charged(t.bucket) {
+			l.learn(&s, t.bucket, s.newsOf(t.bucket, t.o))
+		}
 	}
 	l.hold(&s, a)
 	l.forgetUnseen(&s)
@@ -63,8 +64,8 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	}
 	s := l.readAnswer(t, scope, granted, a)
 	s.tighten = true
-	for b, o := range l.attribute(&s, a.Observations) {
-		l.learn(&s, b, s.newsOf(b, o))
+	for _, t := range l.attribute(&s, a.Observations) {
+		l.learn(&s, t.bucket, s.newsOf(t.bucket, t.o))
 	}
 	l.hold(&s, a)
 	l.forgetUnseen(&s)
@@ -79,7 +80,8 @@ type answerState struct {
 	verdict                      Verdict
 	maxReset                     time.Duration
 	tighten                      bool
-	// blamed are the buckets on whose account the call was refused.
+	// blamed are the buckets on whose account the call was refused; nil when none
+	// is known.
 	blamed map[*Bucket]bool
 	// spare is true when the response told of a bucket with something left.
 	spare bool
@@ -88,7 +90,7 @@ type answerState struct {
 func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a Answer) answerState {
 	s := answerState{
 		now: now, granted: granted, scope: scope, route: l.route(now, scope),
-		by: a.By, verdict: a.Verdict, maxReset: l.rules.maxReset(), blamed: map[*Bucket]bool{},
+		by: a.By, verdict: a.Verdict, maxReset: l.rules.maxReset(),
 	}
 	for _, b := range s.route {
 		b.advance(now)

@@ -137,8 +137,12 @@ type world struct {
 
 	granted, dead    int
 	probes, innocent int // refusals of probes and of other calls
-	check            func()
-	trace            func(format string, args ...any)
+	// shrunk is when the limits last shrank, excused counts refusals of calls that
+	// were granted before.
+	shrunk  time.Time
+	excused int
+	check   func()
+	trace   func(format string, args ...any)
 }
 
 // faults are the odds of what goes wrong, each 0 to 1.
@@ -327,9 +331,12 @@ func (w *world) send(user string, p *Permit) {
 		w.after(rtt/2, func() {
 			t := w.up.arrive(user, w.now)
 			w.logf("arrive %s g=%v ok=%v probe=%v told=%+v", user, p.GrantedAt.Sub(epoch), t.ok, probe, t)
-			if !t.ok && probe {
+			switch {
+			case !t.ok && probe:
 				w.probes++
-			} else if !t.ok {
+			case !t.ok && p.GrantedAt.Before(w.shrunk):
+				w.excused++
+			case !t.ok:
 				w.innocent++
 			}
 			if w.chance(f.dieAfter) {

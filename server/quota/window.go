@@ -99,7 +99,6 @@ func (w Window) next(t time.Time) time.Time {
 	}
 	t = t.In(w.zone())
 	y, m, d := t.Date()
-	at := func(y int, m time.Month, d, h int) time.Time { return time.Date(y, m, d, h, 0, 0, 0, w.zone()) }
 	switch w.Unit {
 	case Hour:
 		// By elapsed time from the hour's own start: an hour that occurs twice
@@ -107,10 +106,23 @@ func (w Window) next(t time.Time) time.Time {
 		into := time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
 		return t.Add(time.Hour - into)
 	case Week:
-		return at(y, m, d+7-(int(t.Weekday())+6)%7, 0)
+		return w.dayBegins(y, m, d+7-(int(t.Weekday())+6)%7)
 	case Month:
-		return at(y, m+1, 1, 0)
+		return w.dayBegins(y, m+1, 1)
 	default:
-		return at(y, m, d+1, 0)
+		return w.dayBegins(y, m, d+1)
 	}
+}
+
+// dayBegins is the first instant of a date in the window's zone. Where the clocks
+// skip midnight, or a whole date, that is when they change: time.Date may then be
+// as much too early.
+func (w Window) dayBegins(y int, m time.Month, d int) time.Time {
+	begins := time.Date(y, m, d, 0, 0, 0, 0, w.zone())
+	wanted := time.Date(y, m, d, 0, 0, 0, 0, time.UTC) // the same date, normalized
+	gotY, gotM, gotD := begins.Date()
+	if time.Date(gotY, gotM, gotD, 0, 0, 0, 0, time.UTC).Before(wanted) {
+		_, begins = begins.ZoneBounds()
+	}
+	return begins
 }

@@ -192,3 +192,99 @@ func TestWindowCarries(t *testing.T) {
 		}
 	}
 }
+
+// A charge without numbers that may have been counted after midnight is charged to
+// the new day too; one that cannot have been is not.
+func TestSilentAnswersAroundTheTurn(t *testing.T) {
+	s := newSteps(t, daily(100))
+	midnight := 12 * 3600.0
+	s.settle(midnight-10, s.take(midnight-10.1), Answer{})
+	s.settle(midnight-1, s.take(midnight-1.1), Answer{})
+	s.settle(midnight+1, s.take(midnight-1.1), Answer{})
+	s.available(midnight+1.6, "day", 98)
+}
+
+// Numbers without a reset that came when the window may have ended: what they are
+// of is counted in the new one.
+func TestBareAnswersAroundTheTurn(t *testing.T) {
+	s := newSteps(t, daily(100))
+	midnight := 12 * 3600.0
+	s.settle(midnight-10, s.take(midnight-10.1), numbers(100, 50))
+	for range 3 {
+		s.settle(midnight+1, s.take(midnight-1.1), numbers(100, 99))
+	}
+	s.available(midnight+1.6, "day", 97)
+	if b := s.bucketOf("day"); b.n != 3 {
+		t.Errorf("n %d, want the three that may be of this day", b.n)
+	}
+}
+
+// What an answer of the window before says is ignored once both have turned: our
+// turn was not early.
+func TestLateAnswerOfTheLastWindow(t *testing.T) {
+	s := newSteps(t, fixed(100, 10*time.Second))
+	s.settle(0, s.take(0), numbersReset(100, 50, 5*time.Second))
+	p := s.take(4.5)
+	s.take(6.1)
+	late := numbersReset(100, 3, time.Second)
+	late.Sent, late.Received = at0(4.5), at0(4.6)
+	s.settle(6.2, p, late)
+	s.available(6.2, "app", 99)
+	if pad := s.bucketOf("app").pad; pad != 0 {
+		t.Errorf("pad %v, but we were not early", pad)
+	}
+}
+
+// An early turn that is taken back puts our own counts of both together, whatever
+// the numbers say.
+func TestEarlyTurnKeepsOurCount(t *testing.T) {
+	s := newSteps(t, fixed(10, 20*time.Second))
+	for range 6 {
+		s.settle(0.1, s.take(0), numbersReset(10, 9, 3*time.Second)) // a node that lags
+	}
+	s.available(0.2, "app", 4)
+	s.settle(4.4, s.take(4.3), numbersReset(10, 9, 2*time.Second)) // turned at 4.1
+	s.available(4.4, "app", 3)
+}
+
+// A reset that is further away than a window is long, by more than a tenth, is
+// none.
+func TestResetBeyondThePeriod(t *testing.T) {
+	s := newSteps(t, fixed(100, 20*time.Second))
+	s.settle(0, s.take(0), numbersReset(100, 90, 10*time.Second))
+	was := s.bucketOf("app").end
+	s.settle(1, s.take(1), numbersReset(100, 89, 22*time.Second+1))
+	if is := s.bucketOf("app").end; is != was {
+		t.Errorf("ends %v, was %v", is, was)
+	}
+	if r := (Reset{Known: true, After: 22 * time.Second}); !s.bucketOf("app").bounds(r, 1, 1, time.Hour).known() {
+		t.Error("a tenth more than the period is no reset")
+	}
+	if r := (Reset{Known: true, After: -1}); s.bucketOf("app").bounds(r, 1, 1, time.Hour).known() {
+		t.Error("a reset in the past is one")
+	}
+}
+
+// A caller's clock that is wrong moves no reset: an answer came after its call was
+// granted and before it was reported.
+func TestReportsOfAWrongClock(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sent, received float64
+		lo, hi         float64
+	}{
+		"right":               {0.2, 0.5, 4.2, 6.5},
+		"hours ahead":         {7200, 7201, 5, 7},
+		"hours behind":        {-7201, -7200, 4, 6},
+		"received, then sent": {0.9, 0.1, 4.1, 6.1},
+	} {
+		s := newSteps(t, fixed(100, 20*time.Second))
+		a := numbersReset(100, 90, 5*time.Second)
+		a.Sent, a.Received = at0(tc.sent), at0(tc.received)
+		s.settle(1, s.take(0), a)
+		end := s.bucketOf("app").end
+		lo, hi := end.lo.time().Sub(epoch).Round(time.Millisecond), end.hi.time().Sub(epoch).Round(time.Millisecond)
+		if lo.Seconds() != tc.lo || hi.Seconds() != tc.hi {
+			t.Errorf("%s: ends %v to %v, want %v to %v", name, lo, hi, tc.lo, tc.hi)
+		}
+	}
+}

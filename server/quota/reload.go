@@ -1,0 +1,304 @@
+package quota
+
+import (
+	"slices"
+	"time"
+)
+
+// Equal reports whether both rules say the same.
+func (r *Rules) Equal(o *Rules) bool {
+	send, report := r.Deadlines()
+	oSend, oReport := o.Deadlines()
+	return r.API == o.API && send == oSend && report == oReport && r.maxReset() == o.maxReset() &&
+		slices.EqualFunc(r.Limits, o.Limits, func(l, m Limit) bool { return l.Equal(&m) }) &&
+		slices.Equal(r.Overrides, o.Overrides) && slices.Equal(r.Labels, o.Labels)
+}
+
+// Equal reports whether both limits say the same.
+func (l *Limit) Equal(o *Limit) bool {
+	return l.Name == o.Name && l.Quota == o.Quota && l.Provenance == o.Provenance && l.countsAs(o)
+}
+
+// countsAs reports whether two limits count the same calls in the same windows.
+func (l *Limit) countsAs(o *Limit) bool { return l.alike(o) && l.Window.Equal(o.Window) }
+
+// alike reports whether two limits count the same calls, in whatever windows.
+func (l *Limit) alike(o *Limit) bool { return l.Per == o.Per && l.Counts() == o.Counts() }
+
+// Equal reports whether both windows turn alike. It compares time zones by name:
+// the same one that is loaded twice has two addresses.
+func (w Window) Equal(o Window) bool {
+	if w.zone().String() != o.zone().String() {
+		return false
+	}
+	w.Zone, o.Zone = nil, nil
+	return w == o
+}
+
+// Adopt replaces the rules; the same rules change nothing. They must be of the
+// same API.
+//
+// A limit that counts as before, by name, per, unit and window, keeps its buckets
+// and their counts. A smaller quota holds at once: what is left may be less than
+// nothing until the window turns. A greater one holds at once too, unless responses
+// told less; what remained by a response of the present window stands until one
+// probe has asked again. A limit that is new begins with the permits that are
+// outstanding; where another goes that has the same per and unit, it takes over
+// that one's use and cool-down for its first window. Outstanding permits keep the
+// lifetime that they were granted with.
+//
+// Buckets may go, so whoever stands at one must be decided anew.
+func (l *Ledger) Adopt(now time.Time, rules *Rules) {
+	l.Advance(now)
+	t := at(now)
+	send, _ := rules.Deadlines()
+	alike := rules.countAs(l.rules)
+	l.rules, l.lapsesAfter = rules, send+Flight
+	clear(l.routes)
+	l.untell()
+	l.succeed(t, l.reconfigure())
+	if !alike {
+		for p := range l.permits.all {
+			l.recharge(t, p)
+		}
+	}
+	dropped := func(b *Bucket) bool { return b.dropped }
+	l.opened, l.changed = slices.DeleteFunc(l.opened, dropped), slices.DeleteFunc(l.changed, dropped)
+}
+
+// countAs reports whether both have limits of the same names that count alike, so
+// that every bucket stays.
+func (r *Rules) countAs(o *Rules) bool {
+	return len(r.Limits) == len(o.Limits) && !slices.ContainsFunc(r.Limits, func(l Limit) bool {
+		i := o.index(l.Name)
+		return i < 0 || !l.countsAs(&o.Limits[i])
+	})
+}
+
+// index is the place of the limit of a name, -1 when there is none.
+func (r *Rules) index(name string) int {
+	return slices.IndexFunc(r.Limits, func(l Limit) bool { return l.Name == name })
+}
+
+// untell forgets that responses told of limits which are configured by now.
+func (l *Ledger) untell() {
+	l.told = slices.DeleteFunc(l.told, func(rule *Limit) bool {
+		i := l.rules.index(rule.Name)
+		return i >= 0 && l.rules.Limits[i].alike(rule)
+	})
+}
+
+// reconfigure gives each bucket its new rule, and drops and returns those that
+// have none.
+func (l *Ledger) reconfigure() (old []*Bucket) {
+	own := make(map[ownRule]*Limit)
+	for _, b := range l.buckets {
+		if b.gate || slices.Contains(l.told, b.rule) {
+			continue
+		}
+		rule := l.ruleFor(b, own)
+		if rule == nil || !rule.countsAs(b.rule) {
+			old = append(old, b)
+			l.drop(b)
+			continue
+		}
+		if b.reconfigure(rule) {
+			l.open(b)
+			l.change(b)
+		}
+	}
+	return old
+}
+
+// ownRule identifies a limit as it is for one endpoint.
+type ownRule struct{ limit, endpoint string }
+
+// ruleFor is the rule of the bucket's name, nil when there is none. Those that an
+// override makes are kept in own, once for all buckets.
+func (l *Ledger) ruleFor(b *Bucket, own map[ownRule]*Limit) *Limit {
+	i := l.rules.index(b.rule.Name)
+	switch {
+	case i < 0 && len(l.rules.Limits) == 0 && b.rule.Name == nameUnknown:
+		return &Limit{Name: nameUnknown}
+	case i < 0:
+		return nil
+	case !l.rules.Limits[i].Per.Endpoint:
+		return &l.rules.Limits[i]
+	}
+	id := ownRule{b.rule.Name, b.key.Endpoint}
+	if own[id] == nil {
+		own[id] = l.rules.overridden(&l.rules.Limits[i], id.endpoint)
+	}
+	return own[id]
+}
+
+// overridden is the limit as it is for an endpoint: one of its own where an
+// override says so.
+func (r *Rules) overridden(l *Limit, endpoint string) *Limit {
+	q, ok := r.override(l.Name, endpoint)
+	if !ok {
+		return l
+	}
+	own := *l
+	own.Quota, own.Provenance = q, Configured
+	return &own
+}
+
+// reconfigure follows a rule that counts as the old one did, and reports whether
+// the quota is another.
+func (b *Bucket) reconfigure(rule *Limit) bool {
+	was := b.rule
+	b.rule = rule
+	switch q := rule.Quota; {
+	case q == was.Quota && rule.Provenance == was.Provenance:
+		return false
+	case q == 0:
+		return b.unlearn()
+	case b.quota == 0:
+		b.m = min(b.m, q)
+	case q < b.quota:
+		b.shrink(b.quota - q)
+	case q > b.quota && b.provenance == Configured:
+		b.grow(q - b.quota)
+	default:
+		return false // responses told less, or as much
+	}
+	b.quota, b.provenance, b.quotaRisen = rule.Quota, rule.Provenance, 0
+	return true
+}
+
+// unlearn forgets a quota that was configured and is to be learned now. What
+// responses told stays.
+func (b *Bucket) unlearn() bool {
+	if b.provenance != Configured {
+		return false
+	}
+	if !b.heardNow() {
+		b.m = unbounded
+	}
+	b.quota, b.provenance, b.quotaRisen = 0, Nobody, 0
+	b.asked, b.nextAsk = false, 0
+	return true
+}
+
+// heardNow reports whether a response told what remains in this window.
+func (b *Bucket) heardNow() bool { return b.tm != 0 && b.tm >= b.turned }
+
+// shrink lowers what remains as the quota falls: what was used is used.
+func (b *Bucket) shrink(by int64) {
+	b.m -= by
+	if b.heardNow() {
+		b.m = max(0, b.m)
+	}
+}
+
+// grow raises what remains as the quota rises. What a response told stands, but
+// may be out of date: a probe can raise it.
+func (b *Bucket) grow(by int64) {
+	if b.heardNow() {
+		b.doubtful = true
+		return
+	}
+	b.m += by
+}
+
+// succeed makes the buckets of limits that are new and count the same calls as
+// one that goes, whatever their windows, and lets them take over.
+func (l *Ledger) succeed(now instant, old []*Bucket) {
+	used := make(map[*Bucket]int64)
+	for _, b := range old {
+		for _, heir := range l.heirs(now, b, used) {
+			heir.takeOver(b)
+			used[heir] = max(used[heir], b.used()+l.ghostsOf(b))
+			if heir.state != Open {
+				l.cooling[heir] = struct{}{}
+			}
+		}
+	}
+	for heir, n := range used {
+		heir.begunWith(now, n)
+		l.change(heir)
+	}
+	l.ghosts = slices.DeleteFunc(l.ghosts, func(g ghost) bool { return g.bucket.dropped })
+}
+
+// heirs is the buckets, made here or heirs already, that count the calls of one
+// that goes.
+func (l *Ledger) heirs(now instant, old *Bucket, already map[*Bucket]int64) (heirs []*Bucket) {
+	for _, rule := range l.limits(old.key) {
+		if !rule.alike(old.rule) {
+			continue
+		}
+		b, exists := l.buckets[bucketID{rule.Name, old.key}]
+		if _, heir := already[b]; !exists || heir {
+			heirs = append(heirs, l.bucket(now, &rule, old.key))
+		}
+	}
+	return heirs
+}
+
+// takeOver follows a bucket that goes: no earlier in the store, and as long in its
+// cool-down, whose end says nothing of this one's window.
+func (b *Bucket) takeOver(old *Bucket) {
+	b.ident = max(b.ident, old.ident+1)
+	if old.state != Open && (b.state == Open || old.until > b.until) {
+		b.cooldown = old.cooldown
+		b.turns = false
+	}
+}
+
+// used is what this window has lost but for what is outstanding.
+func (b *Bucket) used() int64 {
+	switch {
+	case b.quota > 0:
+		return max(0, b.quota-b.available()-b.o)
+	case b.logged():
+		return b.log.held
+	default:
+		return b.n + b.lapsed
+	}
+}
+
+// ghostsOf is what permits of an earlier owner may still take of the bucket.
+func (l *Ledger) ghostsOf(b *Bucket) (cost int64) {
+	for _, g := range l.ghosts {
+		if g.bucket == b {
+			cost += g.cost
+		}
+	}
+	return cost
+}
+
+// begunWith charges a new bucket's first window with what was used before.
+func (b *Bucket) begunWith(now instant, used int64) {
+	if b.logged() {
+		b.keep(now, used)
+		return
+	}
+	b.n += used
+}
+
+// recharge takes a permit off the buckets that went, and charges it to those that
+// came.
+func (l *Ledger) recharge(now instant, p *Permit) {
+	p.charges = slices.DeleteFunc(p.charges, func(c charge) bool { return c.bucket.dropped })
+	limits := l.limits(p.Scope)
+	for i := range limits {
+		b := l.bucket(now, &limits[i], p.Scope)
+		if !p.charged(b) {
+			p.join(b)
+			l.refill(b)
+			l.change(b)
+		}
+	}
+}
+
+// drop forgets a bucket. What still has a hold of it changes nothing any more.
+func (l *Ledger) drop(b *Bucket) {
+	b.dropped, b.queued = true, 0
+	delete(l.buckets, bucketID{b.rule.Name, b.key})
+	delete(l.queued, b)
+	delete(l.cooling, b)
+	delete(l.wanting, b)
+	delete(l.evidence, b)
+}
