@@ -523,7 +523,10 @@ type AcquirePermitResponse struct {
 	// Each bucket the call was counted in, after the grant.
 	Quotas []*Quota `protobuf:"bytes,2,rep,name=quotas,proto3" json:"quotas,omitempty"`
 	// How long the call waited; 0 when it was granted at once.
-	Waited        *durationpb.Duration `protobuf:"bytes,3,opt,name=waited,proto3" json:"waited,omitempty"`
+	Waited *durationpb.Duration `protobuf:"bytes,3,opt,name=waited,proto3" json:"waited,omitempty"`
+	// Only where the API is in shadow mode, in which every call is granted: why
+	// this one would not have been allowed at once; absent when it would have.
+	ShadowDenied  *Denial `protobuf:"bytes,4,opt,name=shadow_denied,json=shadowDenied,proto3" json:"shadow_denied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -579,6 +582,87 @@ func (x *AcquirePermitResponse) GetWaited() *durationpb.Duration {
 	return nil
 }
 
+func (x *AcquirePermitResponse) GetShadowDenied() *Denial {
+	if x != nil {
+		return x.ShadowDenied
+	}
+	return nil
+}
+
+// Denial says why a call is not allowed now.
+type Denial struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A reason of a RESOURCE_EXHAUSTED error, or COST_TOO_LARGE for a call that
+	// can never be allowed.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The name of the limit that decides; empty when none does.
+	Limit string `protobuf:"bytes,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// What that limit counts, as in the error's metadata; empty when none decides.
+	Bucket string `protobuf:"bytes,3,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	// When asking again makes sense; absent when it never does.
+	RetryAfter    *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Denial) Reset() {
+	*x = Denial{}
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Denial) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Denial) ProtoMessage() {}
+
+func (x *Denial) ProtoReflect() protoreflect.Message {
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Denial.ProtoReflect.Descriptor instead.
+func (*Denial) Descriptor() ([]byte, []int) {
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Denial) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Denial) GetLimit() string {
+	if x != nil {
+		return x.Limit
+	}
+	return ""
+}
+
+func (x *Denial) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *Denial) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
+}
+
 // Permit is the right to make one call. It ends exactly once: reported,
 // released, or lapsed.
 type Permit struct {
@@ -605,7 +689,7 @@ type Permit struct {
 
 func (x *Permit) Reset() {
 	*x = Permit{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[3]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -617,7 +701,7 @@ func (x *Permit) String() string {
 func (*Permit) ProtoMessage() {}
 
 func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[3]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -630,7 +714,7 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permit.ProtoReflect.Descriptor instead.
 func (*Permit) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{3}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Permit) GetId() string {
@@ -688,7 +772,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[4]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +784,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[4]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +797,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{4}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Header) GetName() string {
@@ -768,7 +852,7 @@ type ReportOutcomeRequest struct {
 
 func (x *ReportOutcomeRequest) Reset() {
 	*x = ReportOutcomeRequest{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[5]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +864,7 @@ func (x *ReportOutcomeRequest) String() string {
 func (*ReportOutcomeRequest) ProtoMessage() {}
 
 func (x *ReportOutcomeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[5]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +877,7 @@ func (x *ReportOutcomeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportOutcomeRequest.ProtoReflect.Descriptor instead.
 func (*ReportOutcomeRequest) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{5}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReportOutcomeRequest) GetPermitId() string {
@@ -893,7 +977,7 @@ type ReportOutcomeResponse struct {
 
 func (x *ReportOutcomeResponse) Reset() {
 	*x = ReportOutcomeResponse{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[6]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +989,7 @@ func (x *ReportOutcomeResponse) String() string {
 func (*ReportOutcomeResponse) ProtoMessage() {}
 
 func (x *ReportOutcomeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[6]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +1002,7 @@ func (x *ReportOutcomeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportOutcomeResponse.ProtoReflect.Descriptor instead.
 func (*ReportOutcomeResponse) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{6}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReportOutcomeResponse) GetRetry() *Retry {
@@ -953,7 +1037,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[7]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1049,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[7]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1062,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{7}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Retry) GetAdvised() bool {
@@ -1015,7 +1099,7 @@ type ReleasePermitRequest struct {
 
 func (x *ReleasePermitRequest) Reset() {
 	*x = ReleasePermitRequest{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[8]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1111,7 @@ func (x *ReleasePermitRequest) String() string {
 func (*ReleasePermitRequest) ProtoMessage() {}
 
 func (x *ReleasePermitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[8]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1124,7 @@ func (x *ReleasePermitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasePermitRequest.ProtoReflect.Descriptor instead.
 func (*ReleasePermitRequest) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{8}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReleasePermitRequest) GetPermitId() string {
@@ -1066,7 +1150,7 @@ type ReleasePermitResponse struct {
 
 func (x *ReleasePermitResponse) Reset() {
 	*x = ReleasePermitResponse{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[9]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1162,7 @@ func (x *ReleasePermitResponse) String() string {
 func (*ReleasePermitResponse) ProtoMessage() {}
 
 func (x *ReleasePermitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[9]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1175,7 @@ func (x *ReleasePermitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleasePermitResponse.ProtoReflect.Descriptor instead.
 func (*ReleasePermitResponse) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{9}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{10}
 }
 
 // Quota is the state of one bucket.
@@ -1127,7 +1211,7 @@ type Quota struct {
 
 func (x *Quota) Reset() {
 	*x = Quota{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[10]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1223,7 @@ func (x *Quota) String() string {
 func (*Quota) ProtoMessage() {}
 
 func (x *Quota) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[10]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1236,7 @@ func (x *Quota) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quota.ProtoReflect.Descriptor instead.
 func (*Quota) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{10}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Quota) GetName() string {
@@ -1245,7 +1329,7 @@ type WatchQuotaRequest struct {
 
 func (x *WatchQuotaRequest) Reset() {
 	*x = WatchQuotaRequest{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[11]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1341,7 @@ func (x *WatchQuotaRequest) String() string {
 func (*WatchQuotaRequest) ProtoMessage() {}
 
 func (x *WatchQuotaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[11]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1354,7 @@ func (x *WatchQuotaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchQuotaRequest.ProtoReflect.Descriptor instead.
 func (*WatchQuotaRequest) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{11}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchQuotaRequest) GetScope() *Scope {
@@ -1300,7 +1384,7 @@ type WatchQuotaResponse struct {
 
 func (x *WatchQuotaResponse) Reset() {
 	*x = WatchQuotaResponse{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[12]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1396,7 @@ func (x *WatchQuotaResponse) String() string {
 func (*WatchQuotaResponse) ProtoMessage() {}
 
 func (x *WatchQuotaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[12]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1409,7 @@ func (x *WatchQuotaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchQuotaResponse.ProtoReflect.Descriptor instead.
 func (*WatchQuotaResponse) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{12}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchQuotaResponse) GetQuotas() []*Quota {
@@ -1357,7 +1441,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[13]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1453,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[13]
+	mi := &file_quotabroker_v1_quotabroker_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1466,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{13}
+	return file_quotabroker_v1_quotabroker_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Revocation) GetScope() *Scope {
@@ -1432,11 +1516,18 @@ const file_quotabroker_v1_quotabroker_proto_rawDesc = "" +
 	"\n" +
 	"CostsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xa9\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xe6\x01\n" +
 	"\x15AcquirePermitResponse\x12.\n" +
 	"\x06permit\x18\x01 \x01(\v2\x16.quotabroker.v1.PermitR\x06permit\x12-\n" +
 	"\x06quotas\x18\x02 \x03(\v2\x15.quotabroker.v1.QuotaR\x06quotas\x121\n" +
-	"\x06waited\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06waited\"\x98\x02\n" +
+	"\x06waited\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06waited\x12;\n" +
+	"\rshadow_denied\x18\x04 \x01(\v2\x16.quotabroker.v1.DenialR\fshadowDenied\"\x8a\x01\n" +
+	"\x06Denial\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\tR\x05limit\x12\x16\n" +
+	"\x06bucket\x18\x03 \x01(\tR\x06bucket\x12:\n" +
+	"\vretry_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\"\x98\x02\n" +
 	"\x06Permit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12:\n" +
 	"\vsend_within\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\n" +
@@ -1561,7 +1652,7 @@ func file_quotabroker_v1_quotabroker_proto_rawDescGZIP() []byte {
 }
 
 var file_quotabroker_v1_quotabroker_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_quotabroker_v1_quotabroker_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_quotabroker_v1_quotabroker_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_quotabroker_v1_quotabroker_proto_goTypes = []any{
 	(Priority)(0),                 // 0: quotabroker.v1.Priority
 	(ReportBody)(0),               // 1: quotabroker.v1.ReportBody
@@ -1571,66 +1662,69 @@ var file_quotabroker_v1_quotabroker_proto_goTypes = []any{
 	(*Scope)(nil),                 // 5: quotabroker.v1.Scope
 	(*AcquirePermitRequest)(nil),  // 6: quotabroker.v1.AcquirePermitRequest
 	(*AcquirePermitResponse)(nil), // 7: quotabroker.v1.AcquirePermitResponse
-	(*Permit)(nil),                // 8: quotabroker.v1.Permit
-	(*Header)(nil),                // 9: quotabroker.v1.Header
-	(*ReportOutcomeRequest)(nil),  // 10: quotabroker.v1.ReportOutcomeRequest
-	(*ReportOutcomeResponse)(nil), // 11: quotabroker.v1.ReportOutcomeResponse
-	(*Retry)(nil),                 // 12: quotabroker.v1.Retry
-	(*ReleasePermitRequest)(nil),  // 13: quotabroker.v1.ReleasePermitRequest
-	(*ReleasePermitResponse)(nil), // 14: quotabroker.v1.ReleasePermitResponse
-	(*Quota)(nil),                 // 15: quotabroker.v1.Quota
-	(*WatchQuotaRequest)(nil),     // 16: quotabroker.v1.WatchQuotaRequest
-	(*WatchQuotaResponse)(nil),    // 17: quotabroker.v1.WatchQuotaResponse
-	(*Revocation)(nil),            // 18: quotabroker.v1.Revocation
-	nil,                           // 19: quotabroker.v1.Scope.LabelsEntry
-	nil,                           // 20: quotabroker.v1.AcquirePermitRequest.CostsEntry
-	nil,                           // 21: quotabroker.v1.ReportOutcomeRequest.ActualCostsEntry
-	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(*Denial)(nil),                // 8: quotabroker.v1.Denial
+	(*Permit)(nil),                // 9: quotabroker.v1.Permit
+	(*Header)(nil),                // 10: quotabroker.v1.Header
+	(*ReportOutcomeRequest)(nil),  // 11: quotabroker.v1.ReportOutcomeRequest
+	(*ReportOutcomeResponse)(nil), // 12: quotabroker.v1.ReportOutcomeResponse
+	(*Retry)(nil),                 // 13: quotabroker.v1.Retry
+	(*ReleasePermitRequest)(nil),  // 14: quotabroker.v1.ReleasePermitRequest
+	(*ReleasePermitResponse)(nil), // 15: quotabroker.v1.ReleasePermitResponse
+	(*Quota)(nil),                 // 16: quotabroker.v1.Quota
+	(*WatchQuotaRequest)(nil),     // 17: quotabroker.v1.WatchQuotaRequest
+	(*WatchQuotaResponse)(nil),    // 18: quotabroker.v1.WatchQuotaResponse
+	(*Revocation)(nil),            // 19: quotabroker.v1.Revocation
+	nil,                           // 20: quotabroker.v1.Scope.LabelsEntry
+	nil,                           // 21: quotabroker.v1.AcquirePermitRequest.CostsEntry
+	nil,                           // 22: quotabroker.v1.ReportOutcomeRequest.ActualCostsEntry
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
 }
 var file_quotabroker_v1_quotabroker_proto_depIdxs = []int32{
-	19, // 0: quotabroker.v1.Scope.labels:type_name -> quotabroker.v1.Scope.LabelsEntry
+	20, // 0: quotabroker.v1.Scope.labels:type_name -> quotabroker.v1.Scope.LabelsEntry
 	5,  // 1: quotabroker.v1.AcquirePermitRequest.scope:type_name -> quotabroker.v1.Scope
-	20, // 2: quotabroker.v1.AcquirePermitRequest.costs:type_name -> quotabroker.v1.AcquirePermitRequest.CostsEntry
+	21, // 2: quotabroker.v1.AcquirePermitRequest.costs:type_name -> quotabroker.v1.AcquirePermitRequest.CostsEntry
 	0,  // 3: quotabroker.v1.AcquirePermitRequest.priority:type_name -> quotabroker.v1.Priority
-	22, // 4: quotabroker.v1.AcquirePermitRequest.max_wait:type_name -> google.protobuf.Duration
-	8,  // 5: quotabroker.v1.AcquirePermitResponse.permit:type_name -> quotabroker.v1.Permit
-	15, // 6: quotabroker.v1.AcquirePermitResponse.quotas:type_name -> quotabroker.v1.Quota
-	22, // 7: quotabroker.v1.AcquirePermitResponse.waited:type_name -> google.protobuf.Duration
-	22, // 8: quotabroker.v1.Permit.send_within:type_name -> google.protobuf.Duration
-	22, // 9: quotabroker.v1.Permit.report_within:type_name -> google.protobuf.Duration
-	1,  // 10: quotabroker.v1.Permit.report_body:type_name -> quotabroker.v1.ReportBody
-	5,  // 11: quotabroker.v1.ReportOutcomeRequest.scope:type_name -> quotabroker.v1.Scope
-	2,  // 12: quotabroker.v1.ReportOutcomeRequest.result:type_name -> quotabroker.v1.Result
-	9,  // 13: quotabroker.v1.ReportOutcomeRequest.headers:type_name -> quotabroker.v1.Header
-	9,  // 14: quotabroker.v1.ReportOutcomeRequest.trailers:type_name -> quotabroker.v1.Header
-	22, // 15: quotabroker.v1.ReportOutcomeRequest.since_sent:type_name -> google.protobuf.Duration
-	22, // 16: quotabroker.v1.ReportOutcomeRequest.since_received:type_name -> google.protobuf.Duration
-	21, // 17: quotabroker.v1.ReportOutcomeRequest.actual_costs:type_name -> quotabroker.v1.ReportOutcomeRequest.ActualCostsEntry
-	12, // 18: quotabroker.v1.ReportOutcomeResponse.retry:type_name -> quotabroker.v1.Retry
-	15, // 19: quotabroker.v1.ReportOutcomeResponse.quotas:type_name -> quotabroker.v1.Quota
-	22, // 20: quotabroker.v1.Retry.after:type_name -> google.protobuf.Duration
-	5,  // 21: quotabroker.v1.Quota.scope:type_name -> quotabroker.v1.Scope
-	22, // 22: quotabroker.v1.Quota.reset_after:type_name -> google.protobuf.Duration
-	3,  // 23: quotabroker.v1.Quota.state:type_name -> quotabroker.v1.State
-	4,  // 24: quotabroker.v1.Quota.provenance:type_name -> quotabroker.v1.Provenance
-	22, // 25: quotabroker.v1.Quota.cooldown_after:type_name -> google.protobuf.Duration
-	5,  // 26: quotabroker.v1.WatchQuotaRequest.scope:type_name -> quotabroker.v1.Scope
-	15, // 27: quotabroker.v1.WatchQuotaResponse.quotas:type_name -> quotabroker.v1.Quota
-	18, // 28: quotabroker.v1.WatchQuotaResponse.revocations:type_name -> quotabroker.v1.Revocation
-	5,  // 29: quotabroker.v1.Revocation.scope:type_name -> quotabroker.v1.Scope
-	6,  // 30: quotabroker.v1.QuotaBrokerService.AcquirePermit:input_type -> quotabroker.v1.AcquirePermitRequest
-	10, // 31: quotabroker.v1.QuotaBrokerService.ReportOutcome:input_type -> quotabroker.v1.ReportOutcomeRequest
-	13, // 32: quotabroker.v1.QuotaBrokerService.ReleasePermit:input_type -> quotabroker.v1.ReleasePermitRequest
-	16, // 33: quotabroker.v1.QuotaBrokerService.WatchQuota:input_type -> quotabroker.v1.WatchQuotaRequest
-	7,  // 34: quotabroker.v1.QuotaBrokerService.AcquirePermit:output_type -> quotabroker.v1.AcquirePermitResponse
-	11, // 35: quotabroker.v1.QuotaBrokerService.ReportOutcome:output_type -> quotabroker.v1.ReportOutcomeResponse
-	14, // 36: quotabroker.v1.QuotaBrokerService.ReleasePermit:output_type -> quotabroker.v1.ReleasePermitResponse
-	17, // 37: quotabroker.v1.QuotaBrokerService.WatchQuota:output_type -> quotabroker.v1.WatchQuotaResponse
-	34, // [34:38] is the sub-list for method output_type
-	30, // [30:34] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	23, // 4: quotabroker.v1.AcquirePermitRequest.max_wait:type_name -> google.protobuf.Duration
+	9,  // 5: quotabroker.v1.AcquirePermitResponse.permit:type_name -> quotabroker.v1.Permit
+	16, // 6: quotabroker.v1.AcquirePermitResponse.quotas:type_name -> quotabroker.v1.Quota
+	23, // 7: quotabroker.v1.AcquirePermitResponse.waited:type_name -> google.protobuf.Duration
+	8,  // 8: quotabroker.v1.AcquirePermitResponse.shadow_denied:type_name -> quotabroker.v1.Denial
+	23, // 9: quotabroker.v1.Denial.retry_after:type_name -> google.protobuf.Duration
+	23, // 10: quotabroker.v1.Permit.send_within:type_name -> google.protobuf.Duration
+	23, // 11: quotabroker.v1.Permit.report_within:type_name -> google.protobuf.Duration
+	1,  // 12: quotabroker.v1.Permit.report_body:type_name -> quotabroker.v1.ReportBody
+	5,  // 13: quotabroker.v1.ReportOutcomeRequest.scope:type_name -> quotabroker.v1.Scope
+	2,  // 14: quotabroker.v1.ReportOutcomeRequest.result:type_name -> quotabroker.v1.Result
+	10, // 15: quotabroker.v1.ReportOutcomeRequest.headers:type_name -> quotabroker.v1.Header
+	10, // 16: quotabroker.v1.ReportOutcomeRequest.trailers:type_name -> quotabroker.v1.Header
+	23, // 17: quotabroker.v1.ReportOutcomeRequest.since_sent:type_name -> google.protobuf.Duration
+	23, // 18: quotabroker.v1.ReportOutcomeRequest.since_received:type_name -> google.protobuf.Duration
+	22, // 19: quotabroker.v1.ReportOutcomeRequest.actual_costs:type_name -> quotabroker.v1.ReportOutcomeRequest.ActualCostsEntry
+	13, // 20: quotabroker.v1.ReportOutcomeResponse.retry:type_name -> quotabroker.v1.Retry
+	16, // 21: quotabroker.v1.ReportOutcomeResponse.quotas:type_name -> quotabroker.v1.Quota
+	23, // 22: quotabroker.v1.Retry.after:type_name -> google.protobuf.Duration
+	5,  // 23: quotabroker.v1.Quota.scope:type_name -> quotabroker.v1.Scope
+	23, // 24: quotabroker.v1.Quota.reset_after:type_name -> google.protobuf.Duration
+	3,  // 25: quotabroker.v1.Quota.state:type_name -> quotabroker.v1.State
+	4,  // 26: quotabroker.v1.Quota.provenance:type_name -> quotabroker.v1.Provenance
+	23, // 27: quotabroker.v1.Quota.cooldown_after:type_name -> google.protobuf.Duration
+	5,  // 28: quotabroker.v1.WatchQuotaRequest.scope:type_name -> quotabroker.v1.Scope
+	16, // 29: quotabroker.v1.WatchQuotaResponse.quotas:type_name -> quotabroker.v1.Quota
+	19, // 30: quotabroker.v1.WatchQuotaResponse.revocations:type_name -> quotabroker.v1.Revocation
+	5,  // 31: quotabroker.v1.Revocation.scope:type_name -> quotabroker.v1.Scope
+	6,  // 32: quotabroker.v1.QuotaBrokerService.AcquirePermit:input_type -> quotabroker.v1.AcquirePermitRequest
+	11, // 33: quotabroker.v1.QuotaBrokerService.ReportOutcome:input_type -> quotabroker.v1.ReportOutcomeRequest
+	14, // 34: quotabroker.v1.QuotaBrokerService.ReleasePermit:input_type -> quotabroker.v1.ReleasePermitRequest
+	17, // 35: quotabroker.v1.QuotaBrokerService.WatchQuota:input_type -> quotabroker.v1.WatchQuotaRequest
+	7,  // 36: quotabroker.v1.QuotaBrokerService.AcquirePermit:output_type -> quotabroker.v1.AcquirePermitResponse
+	12, // 37: quotabroker.v1.QuotaBrokerService.ReportOutcome:output_type -> quotabroker.v1.ReportOutcomeResponse
+	15, // 38: quotabroker.v1.QuotaBrokerService.ReleasePermit:output_type -> quotabroker.v1.ReleasePermitResponse
+	18, // 39: quotabroker.v1.QuotaBrokerService.WatchQuota:output_type -> quotabroker.v1.WatchQuotaResponse
+	36, // [36:40] is the sub-list for method output_type
+	32, // [32:36] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_quotabroker_v1_quotabroker_proto_init() }
@@ -1644,7 +1738,7 @@ func file_quotabroker_v1_quotabroker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quotabroker_v1_quotabroker_proto_rawDesc), len(file_quotabroker_v1_quotabroker_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
