@@ -16,7 +16,9 @@ import (
 // acquireResponse is the wire's form of a grant, or of a dry run that would be
 // one.
 func acquireResponse(a broker.Acquired) *pb.AcquirePermitResponse {
-	out := &pb.AcquirePermitResponse{Quotas: quotas(a.Quotas), Waited: durationpb.New(a.Waited)}
+	out := &pb.AcquirePermitResponse{
+		Quotas: quotas(a.Quotas), Waited: durationpb.New(a.Waited), ShadowDenied: denial(a.Shadowed),
+	}
 	if a.Permit.ID != "" {
 		out.Permit = &pb.Permit{
 			Id:            a.Permit.ID,
@@ -72,39 +74,53 @@ func watchResponses(c broker.Changes) iter.Seq[*pb.WatchQuotaResponse] {
 }
 
 func quotas(in []broker.Quota) []*pb.Quota {
-	out := make([]*pb.Quota, len(in))
-	for i, q := range in {
-		out[i] = quotaState(q)
+	out, room := make([]*pb.Quota, len(in)), make([]quotaMessage, len(in))
+	for i := range in {
+		out[i] = room[i].of(&in[i])
 	}
 	return out
 }
 
-func quotaState(q broker.Quota) *pb.Quota {
-	return &pb.Quota{
-		Name:           printable(q.Limit),
-		Scope:          scope(q.Key),
-		Limit:          q.Quota,
-		Remaining:      q.Remaining,
-		ResetAfter:     until(q.ResetAt, q.ResetAfter),
-		State:          state(q.State),
-		Provenance:     provenance(q.Provenance),
-		Pressure:       q.Pressure,
-		CooldownAfter:  until(q.CoolUntil, q.CoolAfter),
-		CooldownReason: printable(q.CoolReason),
-		Unit:           printable(q.Unit),
-	}
+func quotaState(q broker.Quota) *pb.Quota { return new(quotaMessage).of(&q) }
+
+// quotaMessage is a quota with the messages in it. Every answer has one for each
+// bucket, so it is made in one piece.
+type quotaMessage struct {
+	quota       pb.Quota
+	scope       pb.Scope
+	reset, cool durationpb.Duration
+}
+
+func (m *quotaMessage) of(q *broker.Quota) *pb.Quota {
+	out := &m.quota
+	out.Name, out.Unit = printable(q.Limit), printable(q.Unit)
+	out.Scope = fillScope(&m.scope, q.Key)
+	out.Limit, out.Remaining = q.Quota, q.Remaining
+	out.State, out.Provenance, out.Pressure = state(q.State), provenance(q.Provenance), q.Pressure
+	out.ResetAfter = fillUntil(&m.reset, q.ResetAt, q.ResetAfter)
+	out.CooldownAfter = fillUntil(&m.cool, q.CoolUntil, q.CoolAfter)
+	out.CooldownReason = printable(q.CoolReason)
+	return out
 }
 
 // until is the duration to an instant, absent when the instant is not known.
 func until(at time.Time, d time.Duration) *durationpb.Duration {
+	return fillUntil(new(durationpb.Duration), at, d)
+}
+
+func fillUntil(out *durationpb.Duration, at time.Time, d time.Duration) *durationpb.Duration {
 	if at.IsZero() {
 		return nil
 	}
-	return durationpb.New(max(d, 0))
+	d = max(d, 0)
+	out.Seconds, out.Nanos = int64(d/time.Second), int32(d%time.Second)
+	return out
 }
 
-func scope(s quota.Scope) *pb.Scope {
-	out := &pb.Scope{Api: s.API, App: s.App, User: s.User, Endpoint: s.Endpoint}
+func scope(s quota.Scope) *pb.Scope { return fillScope(new(pb.Scope), s) }
+
+func fillScope(out *pb.Scope, s quota.Scope) *pb.Scope {
+	out.Api, out.App, out.User, out.Endpoint = s.API, s.App, s.User, s.Endpoint
 	for name, value := range s.Labels.All {
 		if out.Labels == nil {
 			out.Labels = make(map[string]string)

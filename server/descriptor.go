@@ -7,14 +7,12 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
-
-	pb "github.com/quotabroker/quotabroker/gen/quotabroker/v1"
 )
 
 // The library answers a request that cannot be decoded, such as one with a
 // string that is not UTF-8, before any interceptor runs and with Internal, as
 // if the server were at fault. Here it is the caller's mistake, logged and
-// counted like any other: the handlers of [serviceDesc] receive into a
+// counted like any other: the handlers of [decoding] receive into a
 // [received], for which [codec] keeps the error.
 
 // received is a request and what went wrong with decoding it.
@@ -40,15 +38,15 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// serviceDesc is the contract's description with handlers that do so.
-func serviceDesc() *grpc.ServiceDesc {
-	desc := pb.QuotaBrokerService_ServiceDesc
+// decoding is a service's description with handlers that do so.
+func decoding(generated grpc.ServiceDesc) *grpc.ServiceDesc {
+	desc := generated
 	desc.Methods = nil
-	for _, m := range pb.QuotaBrokerService_ServiceDesc.Methods {
+	for _, m := range generated.Methods {
 		desc.Methods = append(desc.Methods, grpc.MethodDesc{MethodName: m.MethodName, Handler: decodeInside(m.Handler)})
 	}
 	desc.Streams = nil
-	for _, d := range pb.QuotaBrokerService_ServiceDesc.Streams {
+	for _, d := range generated.Streams {
 		next := d.Handler
 		d.Handler = func(srv any, stream grpc.ServerStream) error { return next(srv, decodingStream{stream}) }
 		desc.Streams = append(desc.Streams, d)

@@ -9,4 +9,8 @@
 // A [Server] speaks plaintext on loopback only. Beyond it, it asks for a
 // certificate, and with a client CA the verified certificate of a client is who
 // it is, whatever its requests say.
+//
+// The same port answers what an operator asks: on a plaintext connection, which
+// is this machine's, and over TLS only to a verified client certificate. So with
+// TLS and without a client CA nobody is answered.
 package server

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -30,6 +30,8 @@ func statusOf(ctx context.Context, err error) error {
 	var fields fieldErrors
 	var field *quota.FieldError
 	switch {
+	case errors.Is(err, errNotAdmitted):
+		return status.Error(codes.PermissionDenied, err.Error())
 	case errors.Is(err, errIdentity):
 		return status.Error(codes.Unauthenticated, err.Error())
 	case errors.As(err, &fields):
@@ -47,14 +49,14 @@ func statusOf(ctx context.Context, err error) error {
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, "the caller has gone away")
 	default:
-		logging.AddFields(ctx, logging.Fields{"cause", err.Error()})
+		callOf(ctx).cause = err
 		return internal(ctx)
 	}
 }
 
 // internal says where to look, and nothing of what happened.
 func internal(ctx context.Context) error {
-	return status.Errorf(codes.Internal, "the broker failed; its log says why under %s %s", callIDKey, callIDOf(ctx))
+	return status.Errorf(codes.Internal, "the broker failed; its log says why under %s %s", callIDKey, callOf(ctx).name())
 }
 
 // invalid names each field that is wrong, its value, and what to do.
@@ -107,15 +109,15 @@ func withDetails(code codes.Code, message string, details ...protoadapt.MessageV
 
 // levelOf says how loud a call's log line is. A denial is the broker at work;
 // what the caller should mend is info; what the operator should, more.
-func levelOf(code codes.Code) logging.Level {
+func levelOf(code codes.Code) slog.Level {
 	switch code {
 	case codes.OK, codes.Canceled, codes.DeadlineExceeded, codes.ResourceExhausted:
-		return logging.LevelDebug
+		return slog.LevelDebug
 	case codes.Unavailable:
-		return logging.LevelWarn
+		return slog.LevelWarn
 	case codes.Internal, codes.Unknown, codes.DataLoss:
-		return logging.LevelError
+		return slog.LevelError
 	default:
-		return logging.LevelInfo
+		return slog.LevelInfo
 	}
 }

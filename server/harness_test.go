@@ -30,6 +30,9 @@ type fake struct {
 	release func(ctx context.Context, caller, permitID string) error
 	watch   func(quota.Scope) (*broker.Watcher, error)
 	drain   func()
+	list    func(broker.ListRequest) (broker.Listing, error)
+	explain func(context.Context, broker.ExplainRequest) (broker.Explained, error)
+	scores  func(api string) []broker.Score
 }
 
 func (f *fake) Acquire(ctx context.Context, r broker.AcquireRequest) (broker.Acquired, error) {
@@ -68,6 +71,30 @@ func (f *fake) Drain() {
 	if f.drain != nil {
 		f.drain()
 	}
+}
+
+func (f *fake) List(r broker.ListRequest) (broker.Listing, error) {
+	if f.list == nil {
+		f.t.Errorf("the broker was asked to list: %+v", r)
+		return broker.Listing{}, nil
+	}
+	return f.list(r)
+}
+
+func (f *fake) Explain(ctx context.Context, r broker.ExplainRequest) (broker.Explained, error) {
+	if f.explain == nil {
+		f.t.Errorf("the broker was asked to explain: %+v", r)
+		return broker.Explained{}, nil
+	}
+	return f.explain(ctx, r)
+}
+
+func (f *fake) Scores(api string) []broker.Score {
+	if f.scores == nil {
+		f.t.Errorf("the broker was asked for the score of %q", api)
+		return nil
+	}
+	return f.scores(api)
 }
 
 // rig is a server in memory; it lives and dies in the test's bubble.

@@ -5,10 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/stats"
 
 	"github.com/quotabroker/quotabroker/server/quota"
 )
@@ -51,29 +51,41 @@ func certificateName(c *x509.Certificate) string {
 	}
 }
 
-// conn stands for one connection. Its address is its identity, so it must not
-// be of size zero: such values may share one.
-type conn struct{ _ byte }
+// connListener makes the connections that it accepts tell themselves apart: a
+// remote address alone would not do, because it is the same for all connections
+// of one unix socket.
+type connListener struct{ net.Listener }
 
-type connKey struct{}
-
-// connOf is the connection that a call came in by, nil outside one.
-func connOf(ctx context.Context) any { return ctx.Value(connKey{}) }
-
-// connTagger marks each connection's context: the remote address would not do,
-// because it is the same for all connections of one unix socket.
-type connTagger struct{}
-
-// TagConn implements stats.Handler.
-func (connTagger) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
-	return context.WithValue(ctx, connKey{}, new(conn))
+// Accept implements net.Listener.
+func (l connListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return conn{c, &connAddr{c.RemoteAddr()}}, nil
 }
 
-// HandleConn implements stats.Handler.
-func (connTagger) HandleConn(context.Context, stats.ConnStats) {}
+// conn is one connection.
+type conn struct {
+	net.Conn
+	remote *connAddr
+}
 
-// TagRPC implements stats.Handler.
-func (connTagger) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+// RemoteAddr implements net.Conn.
+func (c conn) RemoteAddr() net.Addr { return c.remote }
 
-// HandleRPC implements stats.Handler.
-func (connTagger) HandleRPC(context.Context, stats.RPCStats) {}
+// connAddr is the remote address of one connection; its pointer is the
+// connection's identity.
+type connAddr struct{ net.Addr }
+
+// connOf is the connection that a call came in by, nil outside one.
+func connOf(ctx context.Context) any {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	if c, ok := p.Addr.(*connAddr); ok {
+		return c
+	}
+	return nil
+}

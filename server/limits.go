@@ -44,6 +44,5 @@ func limits() []grpc.ServerOption {
 			Timeout:               10 * time.Second,
 		}),
 		grpc.WaitForHandlers(true),
-		grpc.StatsHandler(connTagger{}),
 	}
 }

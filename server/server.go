@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/stats"
 
 	pb "github.com/quotabroker/quotabroker/gen/quotabroker/v1"
 	"github.com/quotabroker/quotabroker/server/broker"
@@ -36,6 +37,7 @@ type Broker interface {
 	// Drain ends every wait and watch with [broker.ErrClosed], and refuses new
 	// ones.
 	Drain()
+	Admin
 }
 
 // Options are what a server may be told. The zero value serves plaintext, on
@@ -45,6 +47,9 @@ type Options struct {
 	TLS TLS
 	// Metrics is where the server registers its metrics; nil keeps none.
 	Metrics prometheus.Registerer
+	// Stats sees every call, before and after all else that is done for it; nil for
+	// none.
+	Stats stats.Handler
 	// Log receives one line for each call: routine at debug, the callers'
 	// mistakes at info, the broker's own troubles at warn and error. Nil
 	// discards it.
@@ -76,14 +81,20 @@ func New(b Broker, o Options) (*Server, error) {
 		}
 		options = append(options, grpc.Creds(credentials.NewTLS(c)))
 	}
+	if o.Stats != nil {
+		options = append(options, grpc.StatsHandler(o.Stats))
+	}
 	chain, metrics, err := interceptors(o.Log, o.Metrics)
 	if err != nil {
 		return nil, err
 	}
 	s.grpc = grpc.NewServer(append(options, chain...)...)
-	s.grpc.RegisterService(serviceDesc(), &service{broker: b})
+	s.grpc.RegisterService(decoding(pb.QuotaBrokerService_ServiceDesc), &service{broker: b})
+	s.grpc.RegisterService(decoding(pb.AdminService_ServiceDesc), &admin{broker: b})
 	healthpb.RegisterHealthServer(s.grpc, s.health)
-	s.health.SetServingStatus(pb.QuotaBrokerService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	for _, name := range []string{pb.QuotaBrokerService_ServiceDesc.ServiceName, pb.AdminService_ServiceDesc.ServiceName} {
+		s.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+	}
 	metrics.InitializeMetrics(s.grpc)
 	return s, nil
 }
@@ -105,7 +116,7 @@ func (s *Server) Serve(lis net.Listener) error {
 	}
 	s.serving.Store(true)
 	defer s.serving.Store(false)
-	err := s.grpc.Serve(netutil.LimitListener(lis, maxConnections))
+	err := s.grpc.Serve(connListener{netutil.LimitListener(lis, maxConnections)})
 	if errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}

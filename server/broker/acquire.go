@@ -80,19 +80,36 @@ const (
 type Acquired struct {
 	// Denied is why the call was not allowed.
 	Denied *Denial
+	// Shadowed is why the call would not have been allowed at once, where its API
+	// is in shadow mode; nil if it would.
+	Shadowed *Denial
 	// Permit is the grant; zero when denied and in a dry run.
 	Permit Permit
 	// Quotas is each bucket that counts the call.
 	Quotas []Quota
 	// Waited is how long the call waited; 0 when it was answered at once.
 	Waited time.Duration
+	// Stands is where the call stood meanwhile, in order; the first few.
+	Stands []Stand
+}
+
+// Stand is one bucket at which a call stood while it waited.
+type Stand struct {
+	// After is how long the caller had waited by then.
+	After time.Duration
+	// Limit is the bucket's limit; empty where it was the store that had to be
+	// waited for.
+	Limit string
+	// Reason is why it stood: one of [quota.Reason].
+	Reason string
 }
 
 // Acquire decides on a call, waiting if it must and may. A context that ends
 // while waiting costs nothing: the error is then the context's. Bad input is a
 // *quota.FieldError; [ErrUnavailable] says that the store has not confirmed in
 // time what would have been granted, [ErrClosed] that the call would have to
-// wait and the broker is shutting down.
+// wait and the broker is shutting down. With an error after a wait, Waited and
+// Stands are filled in.
 func (b *Broker) Acquire(ctx context.Context, r AcquireRequest) (Acquired, error) {
 	if err := r.validate(); err != nil {
 		return Acquired{}, err

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +20,9 @@ type API struct {
 	Rules *quota.Rules
 	// Dialect reads its responses. Required.
 	Dialect dialect.Dialect
+	// Shadow decides and holds nobody back: every call is granted at once, and
+	// what would have become of it is scored. See [Broker.Scores].
+	Shadow bool
 }
 
 // Config is what a broker needs. Store is required; every other zero value
@@ -64,8 +64,14 @@ type Broker struct {
 	clock    clock
 	shards   shards
 	lives    lives
+	counts   *counts
+	scores   scores
 	waiting  admission
 	draining atomic.Bool
+
+	// reconfiguring lets one reconfiguration happen after the other.
+	reconfiguring sync.Mutex
+	upstreams     atomic.Pointer[upstreams]
 
 	// keepers counts the keepers. closing is closed when they should try what is
 	// owed once more and end; the end of ctx ends what they are at.
@@ -83,7 +89,11 @@ func New(c Config) (*Broker, error) {
 	}
 	b := &Broker{config: c, clock: newClock(), closing: make(chan struct{})}
 	b.waiting = admission{most: c.MaxWaiters, mostPerConn: c.MaxWaitersPerConn, perConn: map[any]int{}}
+	b.counts = newCounts(b.listed)
+	b.scores = scores{byAPI: map[string]*score{}}
 	b.shards = shards{most: c.MaxShards, byID: map[Shard]*shard{}, watchers: map[*Watcher]struct{}{}}
+	b.upstreams.Store(&upstreams{c.APIs, c.Unknown})
+	b.config.APIs, b.config.Unknown = nil, nil // they can be replaced
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b, nil
 }
@@ -93,10 +103,8 @@ func (c *Config) complete() error {
 	if c.Store == nil {
 		return &quota.FieldError{Field: "Store", Value: "nil", Remedy: "give the broker a store"}
 	}
-	for name, api := range c.APIs {
-		if api.Rules == nil || api.Dialect == nil {
-			return &quota.FieldError{Field: "APIs." + name, Value: "", Remedy: "Rules and Dialect are required"}
-		}
+	if err := checkAPIs(c.APIs); err != nil {
+		return err
 	}
 	if err := errors.Join(
 		orDefault("MaxWait", &c.MaxWait, DefaultMaxWait),
@@ -124,31 +132,4 @@ func orDefault[N int | time.Duration](field string, value *N, def N) error {
 		*value = def
 	}
 	return nil
-}
-
-// configured names the APIs that there are, the first few of many.
-func (b *Broker) configured() string {
-	const most = 10
-	names := slices.Sorted(maps.Keys(b.config.APIs))
-	if len(names) == 0 {
-		return "the broker's configuration has none"
-	}
-	text := "the broker's configuration has " + strings.Join(names[:min(len(names), most)], ", ")
-	if more := len(names) - most; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
-
-// api is the upstream of a name, or a *quota.FieldError.
-func (b *Broker) api(name string) (API, error) {
-	if api, ok := b.config.APIs[name]; ok {
-		return api, nil
-	}
-	if b.config.Unknown != nil {
-		if api, ok := b.config.Unknown(name); ok {
-			return api, nil
-		}
-	}
-	return API{}, &quota.FieldError{Field: "scope.api", Value: name, Remedy: "no such API: " + b.configured()}
 }

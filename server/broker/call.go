@@ -47,7 +47,7 @@ func (s *shard) arriveLocked(c *call) (*waiter, error) {
 	s.seq++
 	w := &waiter{
 		request: key, scope: c.Scope, costs: c.Costs, rank: c.asked.Add(-c.Priority.headStart()), seq: s.seq,
-		deadline: c.deadline, patient: c.MaxWait > 0, conn: c.Conn, calls: 1,
+		deadline: c.deadline, patient: c.MaxWait > 0, priority: c.Priority, conn: c.Conn, calls: 1,
 	}
 	if key.id != "" {
 		s.requests[key] = w
@@ -60,7 +60,7 @@ func (s *shard) arriveLocked(c *call) (*waiter, error) {
 
 // spentLocked reports whether the waiter holds a permit that a retry has no use for.
 func (s *shard) spentLocked(now time.Time, w *waiter) bool {
-	return w.permit != nil && !now.Before(w.permit.grant.GrantedAt.Add(s.sendWithin))
+	return w.permit != nil && !now.Before(w.permit.grant.GrantedAt.Add(w.permit.sendWithin))
 }
 
 // joinLocked lets a call share the waiter of an earlier attempt.
@@ -104,7 +104,7 @@ func (s *shard) await(ctx context.Context, c *call, w *waiter) (Acquired, error)
 	now := s.nowLocked()
 	if err := ctx.Err(); err != nil {
 		s.abandonLocked(now, w)
-		return Acquired{}, err
+		return Acquired{Waited: until(c.asked, now), Stands: w.standsSince(c.asked)}, err
 	}
 	if !w.answered {
 		denied := s.deniedLocked(now, w)
@@ -128,7 +128,7 @@ func (w *waiter) wait(ctx context.Context, most time.Duration) {
 // deniedLocked is a waiter that is answered as w has to be that waits in vain:
 // by the bucket at which it stands, or by the store.
 func (s *shard) deniedLocked(now time.Time, w *waiter) *waiter {
-	v := &waiter{answered: true, when: now}
+	v := &waiter{answered: true, when: now, stands: w.stands}
 	if w.at.storing {
 		v.err = ErrUnavailable
 		return v
@@ -163,10 +163,15 @@ func (s *shard) outcomeLocked(c *call, w *waiter, err error) (Acquired, error) {
 	if err != nil {
 		return Acquired{}, err
 	}
+	a := Acquired{Waited: until(c.asked, w.when), Stands: w.standsSince(c.asked)}
 	if w.err != nil {
-		return Acquired{}, w.err
+		return a, w.err
 	}
-	a := Acquired{Denied: w.denied, Quotas: w.quotas, Waited: until(c.asked, w.when)}
+	a.Denied, a.Quotas = w.denied, w.quotas
+	if a.Denied != nil {
+		s.broker.counts.deny(s.id.API, a.Denied)
+	}
+	a.Shadowed = w.shadowed
 	if w.calls > 1 {
 		a.Quotas = slices.Clone(a.Quotas)
 	}
@@ -189,6 +194,8 @@ func (s *shard) checkLocked(ctx context.Context, r AcquireRequest) (Acquired, er
 	case d.Allowed() || s.storingLocked(d):
 	case d.Reason == quota.TooLarge:
 		return Acquired{}, s.tooLargeLocked(now, r.Costs, d.Bucket)
+	case s.api.Shadow:
+		a.Shadowed = s.denialLocked(now, d)
 	default:
 		a.Denied = s.denialLocked(now, d)
 	}

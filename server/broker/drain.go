@@ -34,10 +34,11 @@ func (s *shard) drain() {
 	s.stepLocked(now)
 }
 
-// Close drains, writes what is settled to the store, and stops every goroutine
-// of the broker. After it everything returns ErrClosed. It returns the context's
-// error when that ends before the store is done; what is not written by then is
-// counted as spent by the next owner.
+// Close drains, writes to the store what exactly is spent, so that the next owner
+// misses nothing, and stops every goroutine of the broker. After it everything
+// returns ErrClosed. It returns the context's error when that ends before the
+// store is done; what is reserved ahead and not given back by then is counted as
+// spent by the next owner.
 func (b *Broker) Close(ctx context.Context) error {
 	b.Drain()
 	b.shards.mu.Lock()
@@ -57,10 +58,14 @@ func (b *Broker) Close(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// close lets the keeper run once more and ends everything else.
+// close ends everything but the keeper, which has the last word to write.
 func (s *shard) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keepLocked(s.nowLocked())
+	if s.gone {
+		return
+	}
 	s.dropLocked()
+	s.stopping = true
+	s.keepLocked(s.nowLocked())
 }

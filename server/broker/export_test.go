@@ -37,3 +37,29 @@ func Kept(b *Broker) (shards, permits, requests, waiting int) {
 	defer b.waiting.mu.Unlock()
 	return shards, permits, requests, b.waiting.all
 }
+
+// EndLife ends the ownership of a shard, as the keeper does when another broker
+// has taken it; not while the keeper is at work.
+func EndLife(b *Broker, id Shard) {
+	b.shards.mu.RLock()
+	s := b.shards.byID[id]
+	b.shards.mu.RUnlock()
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ledger != nil && !s.keeping {
+		s.endLifeLocked()
+		s.stepLocked(s.nowLocked())
+	}
+}
+
+// Hold takes the lock of a shard; what it returns gives it back.
+func Hold(b *Broker, id Shard) (release func()) {
+	b.shards.mu.RLock()
+	s := b.shards.byID[id]
+	b.shards.mu.RUnlock()
+	s.mu.Lock()
+	return s.mu.Unlock
+}

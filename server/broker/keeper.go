@@ -23,11 +23,13 @@ type debt struct {
 	own     bool
 	epoch   uint64
 	records []quota.Reservation
+	// final says that the records are the owner's last word.
+	final bool
 }
 
 // keepLocked starts the keeper when something is owed and it does not run.
 func (s *shard) keepLocked(now time.Time) {
-	if s.keeping || s.gone {
+	if s.keeping {
 		return
 	}
 	if _, owed := s.debtLocked(now); !owed {
@@ -37,13 +39,21 @@ func (s *shard) keepLocked(now time.Time) {
 	s.broker.keepers.Go(s.keep)
 }
 
-// debtLocked is what is owed now. A shard that nobody uses is not owned.
+// debtLocked is what is owed now. A shard that nobody uses is not owned; one that
+// stops owes its last word.
 func (s *shard) debtLocked(now time.Time) (debt, bool) {
-	if s.ledger == nil {
+	d := debt{epoch: s.epoch}
+	switch {
+	case s.gone && !s.stopping:
+		return d, false
+	case s.ledger == nil:
 		return debt{own: true}, !s.gone && (s.queues[nil] != nil || s.awaited > 0)
+	case s.stopping:
+		d.final, d.records = true, s.ledger.Final(now)
+	default:
+		d.records = s.ledger.Wanted(now)
 	}
-	records := s.ledger.Wanted(now)
-	return debt{epoch: s.epoch, records: records}, len(records) > 0
+	return d, len(d.records) > 0
 }
 
 // lateLocked reports whether the store has owed the shard an answer for longer
@@ -101,6 +111,8 @@ func (s *shard) pay(d debt) error {
 	}
 	err := store.Reserve(ctx, s.id, d.epoch, d.records)
 	switch {
+	case err == nil && d.final:
+		s.paid(func(time.Time) { s.stopping = false })
 	case err == nil:
 		s.paid(func(now time.Time) { s.ledger.Reserved(now, d.records) })
 	case errors.Is(err, ErrFenced):

@@ -31,7 +31,11 @@ type permit struct {
 	request requestKey
 	costs   quota.Costs
 	grant   *quota.Permit
-	place   *list.Element
+	// sendWithin and reportWithin are what it was granted with.
+	sendWithin, reportWithin time.Duration
+
+	shadow shadow
+	place  *list.Element
 }
 
 // permits are those of one life, by nonce and in the order of their grants. The
@@ -60,6 +64,7 @@ func (ps *permits) holds(p *permit) bool { return ps.byNonce[p.nonce] == p }
 func (s *shard) grantLocked(w *waiter, g *quota.Permit) *permit {
 	id, n := newID(s.life)
 	p := &permit{id: id, nonce: n, caller: w.request.caller, request: w.request, costs: w.costs, grant: g}
+	p.sendWithin, p.reportWithin = s.sendWithin, s.reportWithin
 	s.permits.add(p)
 	return p
 }
@@ -72,11 +77,12 @@ func (s *shard) endLocked(p *permit) {
 	}
 }
 
-// forgetLocked ends the permits whose report is not awaited any more.
+// forgetLocked ends the permits whose report is not awaited any more. One that was
+// granted with a shorter wait than those before it is kept as long as they are.
 func (s *shard) forgetLocked(now time.Time) {
 	for e := s.permits.order.Front(); e != nil; e = s.permits.order.Front() {
 		p := e.Value.(*permit)
-		if now.Before(p.grant.GrantedAt.Add(s.reportWithin)) {
+		if now.Before(p.grant.GrantedAt.Add(p.reportWithin)) {
 			return
 		}
 		s.endLocked(p)
@@ -99,7 +105,7 @@ func (s *shard) permitLocked(now time.Time, n nonce, caller string) *permit {
 func (s *shard) shown(p *permit, asked time.Time) Permit {
 	held := p.grant.GrantedAt.Sub(asked)
 	return Permit{
-		ID: p.id, SendWithin: held + s.sendWithin, ReportWithin: held + s.reportWithin,
+		ID: p.id, SendWithin: held + p.sendWithin, ReportWithin: held + p.reportWithin,
 		Generation: p.grant.Generation, Wants: s.wants,
 	}
 }

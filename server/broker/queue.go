@@ -23,6 +23,7 @@ type waiter struct {
 	// answered at once and waits for the store only.
 	deadline time.Time
 	patient  bool
+	priority Priority
 	// conn is the connection of the first call.
 	conn any
 	// calls is how many callers share it, by one request id, and have not given up.
@@ -31,17 +32,44 @@ type waiter struct {
 	// at is where it stands, nil while nowhere; index is its place in there.
 	at    *queue
 	index int
+	// stands is where it has stood, the first few.
+	stands []stand
 
 	// done is closed when it is answered: nil for one that never had to wait.
 	done     chan struct{}
 	answered bool
 	// The outcome is a permit, a denial or an error, and comes with the status
 	// of the call's buckets and the instant.
-	permit *permit
-	denied *Denial
-	err    error
-	quotas []Quota
-	when   time.Time
+	permit   *permit
+	denied   *Denial
+	shadowed *Denial
+	err      error
+	quotas   []Quota
+	when     time.Time
+}
+
+// mostStands is how many stands of a waiter are remembered.
+const mostStands = 8
+
+// stand is where a waiter has stood, since when and why.
+type stand struct {
+	since  time.Time
+	bucket *quota.Bucket
+	reason quota.Reason
+}
+
+// standsSince is where the waiter has stood, as a caller that asked at an instant
+// sees it.
+func (w *waiter) standsSince(asked time.Time) []Stand {
+	var list []Stand
+	for _, at := range w.stands {
+		s := Stand{After: until(asked, at.since), Reason: at.reason.String()}
+		if at.bucket != nil {
+			s.Limit = at.bucket.Name()
+		}
+		list = append(list, s)
+	}
+	return list
 }
 
 // requestKey is what makes a retry the same call, within its shard.

@@ -46,7 +46,8 @@ type ReportRequest struct {
 // Retry is the advice on sending the same request again.
 type Retry struct {
 	// Advised is true when the upstream held the call back: a quota is spent, or
-	// it protects itself. Any other failure is the caller's to judge.
+	// it protects itself. Any other failure is the caller's to judge, and in
+	// shadow mode every one.
 	Advised bool
 	// After is how long to wait before asking for a new permit; 0 means at once,
 	// and the broker then holds the call until it may go.
@@ -112,7 +113,7 @@ func (r *ReportRequest) answer(d dialect.Dialect, now time.Time) quota.Answer {
 	if r.SinceSent > 0 {
 		a.Sent = now.Add(-max(r.SinceSent, r.SinceReceived))
 	}
-	a.Costs = r.ActualCosts
+	a.Costs, a.By = r.ActualCosts, r.Caller
 	return a
 }
 
@@ -123,7 +124,7 @@ func (r *ReportRequest) unsent() bool { return r.Result == NotSent || r.FromCach
 func (s *shard) report(now time.Time, n nonce, r ReportRequest) (Reported, error) {
 	var a quota.Answer
 	if !r.unsent() {
-		a = r.answer(s.api.Dialect, now)
+		a = r.answer(s.upstream.Load().Dialect, now)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,6 +141,7 @@ func (s *shard) report(now time.Time, n nonce, r ReportRequest) (Reported, error
 		s.ledger.Release(now, p.grant)
 	} else {
 		s.ledger.Settle(now, p.grant, a)
+		s.scoreLocked(now, p, a)
 	}
 	s.stepLocked(now)
 	return s.reportedLocked(now, p.grant.Scope, p.costs, a), nil
@@ -153,7 +155,7 @@ func (b *Broker) observe(ctx context.Context, r ReportRequest) (Reported, error)
 	}
 	var a quota.Answer
 	if !r.unsent() {
-		a = r.answer(s.api.Dialect, b.clock.now())
+		a = r.answer(s.upstream.Load().Dialect, b.clock.now())
 	}
 	if s, err = b.lockShard(r.Scope); err != nil {
 		return Reported{}, err
@@ -176,7 +178,7 @@ func (s *shard) reportedLocked(now time.Time, scope quota.Scope, costs quota.Cos
 }
 
 func (s *shard) retryLocked(now time.Time, scope quota.Scope, costs quota.Costs, a quota.Answer) Retry {
-	if a.Unanswered || a.Verdict == quota.Passed {
+	if a.Unanswered || a.Verdict == quota.Passed || s.api.Shadow {
 		return Retry{}
 	}
 	d := s.ledger.Check(now, quota.Request{Scope: scope, Costs: costs})

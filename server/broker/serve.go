@@ -62,7 +62,7 @@ func (s *shard) dueLocked(q *queue) {
 func (s *shard) serveQueueLocked(now time.Time, q *queue) {
 	for w := q.first(); w != nil; w = q.first() {
 		d := s.takeLocked(now, w, q.bucket)
-		if d.Bucket == q.bucket && d.Reason != quota.TooLarge {
+		if d.Bucket == q.bucket && d.Reason != quota.TooLarge && !s.forcesLocked(d) {
 			s.blockedLocked(now, q, d)
 			if q.first() == w {
 				return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quotabroker/quotabroker/server/dialect"
@@ -14,16 +15,22 @@ import (
 type shard struct {
 	broker *Broker
 	id     Shard
-	api    API
-
-	wants                    dialect.Wants
-	sendWithin, reportWithin time.Duration
+	// upstream is the same as api, for those who do not hold the lock.
+	upstream atomic.Pointer[API]
 
 	mu sync.Mutex
+	// api is the upstream, and what permits are told of it; refused is why there is
+	// none any more.
+	api                      API
+	wants                    dialect.Wants
+	sendWithin, reportWithin time.Duration
+	refused                  error
+
 	// last is the latest instant that was read, so that time never goes back.
 	last time.Time
-	// gone is true once the broker has dropped the shard, or is closed.
-	gone bool
+	// gone is true once the broker has dropped the shard, or is closed; stopping
+	// from then on until the store has the shard's last word.
+	gone, stopping bool
 
 	// ledger is nil while this broker is not the shard's owner; owned is closed
 	// when it becomes so, and awaited counts those who wait for that without
@@ -56,8 +63,8 @@ type shard struct {
 }
 
 func newShard(b *Broker, id Shard, api API) *shard {
-	s := &shard{broker: b, id: id, api: api, wants: api.Dialect.Wants(), owned: make(chan struct{})}
-	s.sendWithin, s.reportWithin = api.Rules.Deadlines()
+	s := &shard{broker: b, id: id, owned: make(chan struct{})}
+	s.setAPILocked(api)
 	s.permits = newPermits()
 	s.requests = map[requestKey]*waiter{}
 	s.queues = map[*quota.Bucket]*queue{}
@@ -105,7 +112,7 @@ func (s *shard) beginLocked(now time.Time, epoch uint64, records []quota.Reserva
 		return
 	}
 	s.epoch, s.life = epoch, s.broker.lives.begin(s)
-	s.ledger = quota.NewLedger(s.api.Rules, rand.Uint64())
+	s.ledger = quota.NewLedger(s.api.Rules, rand.Uint64()) //nolint:gosec // jitter, no secret
 	if epoch > FirstEpoch {
 		s.ledger.Restore(now, records)
 	}
@@ -123,9 +130,10 @@ func (s *shard) beginLocked(now time.Time, epoch uint64, records []quota.Reserva
 }
 
 // endLifeLocked ends an ownership: another broker has the shard. The permits are
-// void here, the new owner counts them; those who wait wait on, for the next
+// void here, the new owner counts them; those who wait stay in line for the next
 // ownership.
 func (s *shard) endLifeLocked() {
+	s.endCountsLocked()
 	s.broker.lives.end(s.life)
 	s.ledger, s.owned = nil, make(chan struct{})
 	s.permits = newPermits()
@@ -208,6 +216,7 @@ func (s *shard) idleLocked(now time.Time) bool {
 
 // dropLocked ends the shard.
 func (s *shard) dropLocked() {
+	s.endCountsLocked()
 	s.gone = true
 	s.broker.lives.end(s.life)
 	if s.timer != nil {

@@ -31,10 +31,14 @@ func (b *Broker) lockShard(scope quota.Scope) (*shard, error) {
 			return nil, err
 		}
 		s.mu.Lock()
-		if !s.gone {
+		if !s.gone && s.refused == nil {
 			return s, nil
 		}
+		gone, refused := s.gone, s.refused
 		s.mu.Unlock()
+		if !gone {
+			return nil, refused
+		}
 	}
 }
 
@@ -55,17 +59,21 @@ func (b *Broker) shardOf(scope quota.Scope) (*shard, error) {
 			return nil, err
 		}
 	}
-	return s, s.api.Rules.CheckScope(scope)
+	return s, s.upstream.Load().Rules.CheckScope(scope)
 }
 
 // addShard makes a shard, or finds the one that another call has just made.
 func (b *Broker) addShard(id Shard) (*shard, error) {
-	api, err := b.api(id.API)
-	if err != nil {
+	if _, err := b.api(id.API); err != nil {
 		return nil, err
 	}
 	b.shards.mu.Lock()
 	defer b.shards.mu.Unlock()
+	// A reconfiguration misses no shard, so it must not come in between.
+	api, err := b.api(id.API)
+	if err != nil {
+		return nil, err
+	}
 	if b.shards.closed {
 		return nil, ErrClosed
 	}

@@ -54,11 +54,9 @@ func (s *shard) quotaLocked(now time.Time, b *quota.Bucket) Quota {
 	return Quota{Status: st, ResetAfter: until(now, st.ResetAt), CoolAfter: until(now, st.CoolUntil)}
 }
 
-func sortQuotas(list []Quota) {
-	slices.SortFunc(list, func(a, b Quota) int {
-		if a.Key == b.Key {
-			return cmp.Compare(a.Limit, b.Limit)
-		}
-		return cmp.Compare(a.Key.String(), b.Key.String())
-	})
+func sortQuotas(list []Quota) { slices.SortFunc(list, compareNames) }
+
+// compareNames orders by API, key and limit.
+func compareNames(a, b Quota) int {
+	return cmp.Or(a.Key.Compare(b.Key), cmp.Compare(a.Limit, b.Limit))
 }

@@ -40,12 +40,19 @@ type Store interface {
 // Merge joins two records of the same bucket and window, the one that is stored
 // and one that is written: Reserved and Settled are the greater of both. The
 // rest is as written, unless the written record is an older one that comes late.
+// Only a final record may lower what is reserved: its owner grants nothing more,
+// so what it had reserved ahead is free. A write of the same owner's that comes
+// even later reserves it again, which only wastes it.
 func Merge(stored, written quota.Reservation) quota.Reservation {
 	merged := written
-	if written.Reserved < stored.Reserved || written.Settled < stored.Settled {
+	if written.Settled < stored.Settled || written.Reserved < stored.Reserved && !written.Final {
 		merged = stored
 	}
-	merged.Reserved = max(stored.Reserved, written.Reserved)
 	merged.Settled = max(stored.Settled, written.Settled)
+	merged.Reserved = max(stored.Reserved, written.Reserved)
+	if written.Final {
+		merged.Reserved = max(written.Reserved, merged.Settled)
+	}
+	merged.Final = written.Final
 	return merged
 }

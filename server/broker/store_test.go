@@ -269,3 +269,82 @@ func TestPeerBugRestartNeverOverGrants(t *testing.T) {
 		}
 	})
 }
+
+// A broker that is closed has written what exactly is spent: the next one grants
+// all the rest, with permits that were never reported, with chunks reserved ahead
+// in many buckets, and with a store that fails once more before it.
+func TestCloseWastesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const limit, users = 1_000, 30
+		store := &faulty{Store: memory.New()}
+		limits := []quota.Limit{every("app", perApp, limit, time.Hour), every("user", perUser, limit, time.Hour)}
+		b := open(t, broker.Config{Store: store}, limits...)
+		for i := range 10 * users {
+			a := b.granted(ask(fmt.Sprint("u", i%users)))
+			if i%3 > 0 {
+				b.report(a, response(200))
+			}
+		}
+		b.close()
+		if _, err := b.Acquire(t.Context(), ask("u1")); !errors.Is(err, broker.ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+
+		b = open(t, broker.Config{Store: store}, limits...)
+		for range limit - 10*users {
+			b.granted(ask("u1"))
+		}
+		b.denied("QUOTA_EXHAUSTED", ask("u2"))
+		for u := range users {
+			want := int64(limit - 10)
+			if u == 1 {
+				want -= limit - 10*users
+			}
+			if got := b.remainingOf(fmt.Sprint("u", u)); got != want {
+				t.Errorf("user %d has %d left, want %d", u, got, want)
+			}
+		}
+	})
+}
+
+// A store that fails while the broker closes costs at most what is reserved ahead.
+func TestCloseWhileTheStoreFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const limit = 100
+		store := &faulty{Store: memory.New()}
+		b := open(t, broker.Config{Store: store}, every("app", perApp, limit, time.Hour))
+		b.take(10, ask("u1"))
+		synctest.Wait()
+		store.set(errDisk, 0)
+		b.close()
+		store.set(nil, 0)
+		b = open(t, broker.Config{Store: store}, every("app", perApp, limit, time.Hour))
+		b.granted(ask("u1"))
+		if left := b.remaining("app"); left > limit-11 || left < limit-16 {
+			t.Errorf("%d are left of %d after 11", left, limit)
+		}
+	})
+}
+
+func (b *bench) close() {
+	b.t.Helper()
+	if err := b.Close(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// remainingOf is what a user's own bucket has left.
+func (b *bench) remainingOf(user string) int64 {
+	b.t.Helper()
+	a, err := b.Acquire(b.t.Context(), dry(user))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, q := range a.Quotas {
+		if q.Limit == "user" {
+			return q.Remaining
+		}
+	}
+	b.t.Fatalf("no bucket of user %s in %+v", user, a.Quotas)
+	return 0
+}

@@ -55,6 +55,8 @@ func (s *shard) decideLocked(now time.Time, w *waiter, d quota.Decision) {
 	case d.Reason == quota.TooLarge:
 		w.err = s.tooLargeLocked(now, w.costs, d.Bucket)
 		s.answerLocked(now, w)
+	case s.forcesLocked(d):
+		s.forceLocked(now, w, d)
 	case !s.refuseLocked(now, w, d):
 		s.standLocked(now, w, d)
 	}
@@ -104,6 +106,9 @@ func (s *shard) standLocked(now time.Time, w *waiter, d quota.Decision) {
 	}
 	storing := s.storingLocked(d)
 	q.add(w)
+	if len(w.stands) < mostStands {
+		w.stands = append(w.stands, stand{now, d.Bucket, d.Reason})
+	}
 	if q.first() == w {
 		q.storing = storing
 	}

@@ -99,6 +99,9 @@ func (s *shard) showAllLocked(w *Watcher) {
 // publishLocked tells the watchers what changed.
 func (s *shard) publishLocked() {
 	changed, revoked := s.ledger.Changed(), s.ledger.Revoked()
+	if s.api.Shadow {
+		revoked = nil // it holds nobody back
+	}
 	if len(changed) == 0 && len(revoked) == 0 {
 		return
 	}

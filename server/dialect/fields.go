@@ -34,7 +34,7 @@ type reader struct {
 
 // newReader takes the wanted fields of a response.
 func newReader(resp Response, wants Wants) *reader {
-	r := &reader{}
+	r := &reader{fields: make([]field, 0, min(len(resp.Headers)+len(resp.Trailers), maxFields))}
 	date := ""
 	for _, list := range [...][]Field{resp.Headers, resp.Trailers} {
 		for _, f := range list {

@@ -71,7 +71,7 @@ func (d linkedin) Read(resp Response) Reading {
 // names another time, of which a number before it says how many.
 func throttle(words string) quota.Observation {
 	o := quota.Observation{Blocked: true, Window: day()}
-	n := time.Duration(1)
+	n := 1
 	for w := range strings.FieldsSeq(strings.ToUpper(words)) {
 		switch w {
 		case "APPLICATION":
@@ -79,16 +79,18 @@ func throttle(words string) quota.Observation {
 		case "APPLICATION_AND_MEMBER", "MEMBER":
 			o.Says, o.Per = true, quota.Parts{User: true, Endpoint: true}
 		case "SECOND":
-			o.Window = fixed(n * time.Second)
+			o.Window = fixed(times(n, time.Second))
 		case "MINUTE":
-			o.Window = fixed(n * time.Minute)
+			o.Window = fixed(times(n, time.Minute))
 		case "HOUR":
-			o.Window = fixed(n * time.Hour)
+			o.Window = fixed(times(n, time.Hour))
 		default:
 			if many, err := strconv.ParseUint(w, 10, 16); err == nil {
-				n = time.Duration(max(1, many))
+				n = int(max(1, many))
 			}
 		}
 	}
 	return o
 }
+
+func times(n int, unit time.Duration) time.Duration { return time.Duration(n) * unit }

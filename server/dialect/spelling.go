@@ -41,6 +41,9 @@ func spell(name string) (spelling, bool) {
 		if rest == "" {
 			return spelling{family: family}, true
 		}
+		if w, n := telling([]string{rest[1:]}); n > 0 {
+			return spelling{family: family, word: w}, true // as nearly all are
+		}
 		words := strings.Split(rest[1:], "-")
 		if w, n := telling(words); n > 0 {
 			return spelling{family, strings.Join(words[n:], "-"), w}, true

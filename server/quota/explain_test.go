@@ -117,3 +117,17 @@ func TestBlamedWhenPredicted(t *testing.T) {
 		t.Errorf("counted by %q, want the limit and not what only backs off", got)
 	}
 }
+
+func TestScopeCompare(t *testing.T) {
+	labels := mustLabels("tenant", "t1")
+	sorted := []Scope{
+		{}, {Labels: labels}, {Endpoint: "e"}, {User: "a", Endpoint: "f"}, {User: "b"}, {App: "a", User: "a"}, {API: "a"}, {API: "a", App: "b"}, {API: "b"},
+	}
+	for i, a := range sorted {
+		for j, b := range sorted {
+			if got, want := a.Compare(b), min(1, max(-1, i-j)); got != want {
+				t.Errorf("%v and %v: %d, want %d", a, b, got, want)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,6 +115,12 @@ func quotePart(s string) string {
 		return fmt.Sprintf("%q", s)
 	}
 	return s
+}
+
+// Compare orders scopes by API, application, user, endpoint and labels.
+func (s Scope) Compare(o Scope) int {
+	return cmp.Or(cmp.Compare(s.API, o.API), cmp.Compare(s.App, o.App), cmp.Compare(s.User, o.User),
+		cmp.Compare(s.Endpoint, o.Endpoint), cmp.Compare(s.Labels.text, o.Labels.text))
 }
 
 // Matches reports whether the scope has every part that the pattern names.

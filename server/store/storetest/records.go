@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quotabroker/quotabroker/server/broker"
 	"github.com/quotabroker/quotabroker/server/quota"
@@ -46,6 +47,65 @@ func LateWritesAreHarmless(t testing.TB, s broker.Store) {
 	reserve(t, s, shard, epoch, later)
 	reserve(t, s, shard, epoch, early)
 	holds(t, s, shard, later)
+}
+
+// FinalGivesBack checks that the last word of an owner that stops lowers what is reserved,
+// never below what is settled. What comes after it counts as ever.
+func FinalGivesBack(t testing.TB, s broker.Store) {
+	epoch, _ := own(t, s, shard)
+	last := record("app-day", "", 1_000, 62, 61)
+	last.Final = true
+	reserve(t, s, shard, epoch, record("app-day", "", 1_000, 80, 40))
+	reserve(t, s, shard, epoch, last)
+	reserve(t, s, shard, epoch, last)
+	holds(t, s, shard, last)
+
+	epoch, _ = own(t, s, shard)
+	next := record("app-day", "", 1_000, 70, 61)
+	reserve(t, s, shard, epoch, next)
+	holds(t, s, shard, next)
+
+	epoch, _ = own(t, s, shard)
+	last.Reserved, last.Settled = 50, 61
+	reserve(t, s, shard, epoch, last)
+	last.Reserved = 61
+	holds(t, s, shard, last)
+}
+
+// LearnedIsKept checks that what was learned of a bucket is recorded: the
+// quota and who told it, what a told limit counts, its window with its time zone,
+// and a cool-down. A later write says what holds by then, also that nothing does.
+func LearnedIsKept(t testing.TB, s broker.Store) {
+	vienna, err := time.LoadLocation("Europe/Vienna")
+	if err != nil {
+		t.Fatalf("no time zones: %v", err)
+	}
+	labelled, err := quota.NewParts("app", "user", "tenant", "region")
+	if err != nil {
+		t.Fatalf("parts: %v", err)
+	}
+	day := record("told-day", "", 1_000, 60, 40)
+	day.Provenance, day.Unit = quota.Told, "tokens"
+	day.Window = quota.Window{Kind: quota.Calendar, Unit: quota.Day, Zone: vienna}
+	utc := record("told-utc", "", 1_000, 60, 40)
+	utc.Provenance, utc.Window = quota.Told, quota.Window{Kind: quota.Calendar, Unit: quota.Month, Zone: time.UTC}
+	fixed := record("told-fixed", "u1", 1_000, 7, 7)
+	fixed.Provenance, fixed.Per = quota.Told, labelled
+	fixed.Window = quota.Window{Kind: quota.Fixed, Period: 90 * time.Second, Aligned: true}
+	learned := record("learned", "u1", 1_000, 7, 7)
+	learned.Provenance, learned.Window = quota.Learned, quota.Window{Kind: quota.Sliding, Period: time.Nanosecond}
+	gate := record("back-off", "u1", 1_000, 0, 0)
+	gate.Quota, gate.CoolUntil, gate.CoolReason = 0, 2_000, "429 without a word: \"\xff\x00\""
+
+	epoch, _ := own(t, s, shard)
+	reserve(t, s, shard, epoch, day, utc, fixed, learned, gate)
+	holds(t, s, shard, day, utc, fixed, learned, gate)
+
+	epoch, _ = own(t, s, shard)
+	day.Quota, day.Provenance, day.Unit, day.Window = 900, quota.Configured, "", quota.Window{}
+	gate.CoolUntil, gate.CoolReason = 0, ""
+	reserve(t, s, shard, epoch, day, gate)
+	holds(t, s, shard, day, utc, fixed, learned, gate)
 }
 
 // NewestWindowsAreKept checks that the newest two windows of a bucket are kept, in whatever

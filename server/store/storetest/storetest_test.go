@@ -88,11 +88,21 @@ func (p *plain) write(name string, records []quota.Reservation) {
 	for _, r := range records {
 		list := p.records[name]
 		i := slices.IndexFunc(list, func(old quota.Reservation) bool { return p.same(old, r) })
+		reserved := int64(0)
+		if i >= 0 {
+			reserved = list[i].Reserved
+		}
+		if p.is("drops the zone") {
+			r.Window.Zone = nil
+		}
 		switch {
 		case i < 0 || p.is("appends"):
 			p.records[name] = append(list, r)
 		case p.is("overwrites"):
 			list[i] = r
+		case p.is("keeps what was reserved") && r.Final:
+			list[i] = broker.Merge(list[i], r)
+			list[i].Reserved = max(reserved, r.Reserved)
 		case p.is("adds"):
 			list[i].Reserved += r.Reserved
 		case p.is("keeps the first of the rest"):
@@ -171,6 +181,8 @@ func TestMistakesAreCaught(t *testing.T) {
 		"overwrites":                  "MergesByTheGreater LateWritesAreHarmless",
 		"adds":                        "RetriesAreHarmless MergesByTheGreater",
 		"keeps the first of the rest": "LateWritesAreHarmless",
+		"keeps what was reserved":     "FinalGivesBack",
+		"drops the zone":              "LearnedIsKept",
 		"keeps one window":            "NewestWindowsAreKept",
 		"gives its own records away":  "RecordsAreCopies",
 		"joins the shard's names":     "ShardsAreApart",
