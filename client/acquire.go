@@ -140,7 +140,9 @@ func (c *Client) askOnce(ctx context.Context, a *ask, w *watch) (*Permit, error)
 	if answer.GetPermit().GetId() == "" {
 		return nil, status.Error(codes.Internal, "the broker's answer has no permit")
 	}
-	return c.newPermit(ctx, a.scope, answer.GetPermit(), asked, w), nil
+	p := c.newPermit(ctx, a.scope, answer.GetPermit(), asked, w)
+	p.shadowed = shadowed(answer.GetShadowDenied())
+	return p, nil
 }
 
 // request is what is asked of the broker now.

@@ -34,6 +34,15 @@
 // A broker that accepts connections and never answers is away only once the wait
 // is over; keepalive on the connection finds it sooner.
 //
+// # Traces
+//
+// The context of a call goes with it, so a broker that traces (see its traces
+// key) puts its spans into the caller's trace: which limit a call waited for, and
+// how long. For that, give the connection OpenTelemetry's own handler; this
+// package needs nothing of it:
+//
+//	conn, err := grpc.NewClient(address, grpc.WithStatsHandler(otelgrpc.NewClientHandler()), …)
+//
 // # Waiting
 //
 // Acquire waits to the context's deadline, or 30 s without one; the broker caps

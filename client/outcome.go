@@ -140,9 +140,9 @@ func (p *Permit) message(o *Outcome) *pb.ReportOutcomeRequest {
 }
 
 // since is the time from t to now on the wire; absent when t is not known.
-func since(t time.Time) *durationpb.Duration {
+func since(now, t time.Time) *durationpb.Duration {
 	if t.IsZero() {
 		return nil
 	}
-	return durationpb.New(max(time.Since(t), 0))
+	return durationpb.New(max(now.Sub(t), 0))
 }

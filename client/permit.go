@@ -18,6 +18,7 @@ type Permit struct {
 	generation uint64
 	headers    []string
 	body       pb.ReportBody
+	shadowed   *DeniedError
 
 	// unsent ends when the permit may no longer be sent; its cause says why.
 	unsent context.Context

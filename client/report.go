@@ -109,7 +109,10 @@ func (p *Permit) send(ctx context.Context, o *Outcome) <-chan answer {
 func (c *Client) report(ctx context.Context, r *pb.ReportOutcomeRequest, sent, received time.Time) (Retry, error) {
 	var told *pb.ReportOutcomeResponse
 	err := c.retry(ctx, func(try int) (err error) {
-		r.SinceSent, r.SinceReceived = since(sent), since(received)
+		// By one instant: a pause between two would tell of a response that came
+		// before its request, and that is refused.
+		now := time.Now()
+		r.SinceSent, r.SinceReceived = since(now, sent), since(now, received)
 		told, err = c.stub.ReportOutcome(ctx, r)
 		if try > 0 && status.Code(err) == codes.NotFound {
 			return nil // a try before this one arrived, and its answer was lost
