@@ -10,6 +10,9 @@ MAKEFLAGS += --no-builtin-rules
 # How long `make fuzz` gives each target.
 FUZZTIME ?= 10s
 
+# What the demo's API says of its quotas: guide, or none for the API bare.
+HEADERS ?= guide
+
 # Pins. A tool's directory has its version in its name: a changed pin builds anew.
 BUF_VERSION                := v1.75.0
 PROTOC_GEN_GO_VERSION      := v1.36.12
@@ -38,8 +41,8 @@ run: build ## Run a broker with the default configuration
 	bin/quotabroker serve
 
 .PHONY: demo
-demo: build ## Watch a fleet fail alone, and succeed together
-	bin/quotabroker demo
+demo: build ## Watch a fleet fail alone, and succeed together; HEADERS=none for an API that tells nothing
+	bin/quotabroker demo --headers $(HEADERS)
 
 .PHONY: test
 test: ## Run all tests
@@ -59,6 +62,13 @@ fuzz: ## Fuzz each parser for FUZZTIME, 10s unless given
 .PHONY: bench
 bench: ## Run all benchmarks
 	go test -run='^$$' -bench=. -benchmem ./...
+
+.PHONY: promtool
+promtool: ## Check the metrics of a live scrape and the alert rules by Prometheus's own tool, installed by apt when it is missing
+	@command -v promtool >/dev/null || { command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends prometheus >/dev/null; } || \
+		{ echo "promtool is missing: install Prometheus's package, on Debian prometheus" >&2; exit 1; }
+	go test -count=1 -run='^(TestMetricsAreWellNamed|TestRules)$$' ./cmd/quotabroker/wire
 
 .PHONY: cover
 cover: ## Write coverage.out and print the total, generated code apart

@@ -12,6 +12,7 @@ import (
 
 func newDemo() *cobra.Command {
 	var asJSON bool
+	plan := demo.DefaultPlan()
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show a fleet at an API with quotas, without a broker and with one",
@@ -20,11 +21,22 @@ func newDemo() *cobra.Command {
 Everything runs within this process, on loopback: two copies of an API with
 quotas per application and per member, and for each of them the same services
 with the same work, once each service alone with exponential back-off, once
-through a broker. It takes less than a minute. It fails when the broker's run saw a 429.`,
+through a broker. It takes less than a minute. It fails when the broker's run saw a 429.
+
+With --headers guide the API's answers have X-RateLimit-* fields, as guides to
+LinkedIn's API print them, and the broker learns from them where windows begin.
+With --headers none there is no field at all, as in LinkedIn's documentation: the
+quotas and their windows are configured, and the broker counts.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write the result as JSON")
-	cmd.RunE = action(func(cmd *cobra.Command) error { return runDemo(cmd, demo.DefaultPlan(), asJSON) })
+	cmd.Flags().StringVar((*string)(&plan.Headers), "headers", string(plan.Headers), "what the API `says` of its quotas: guide or none")
+	cmd.RunE = action(func(cmd *cobra.Command) error {
+		if plan.Headers != demo.Guide && plan.Headers != demo.None {
+			return &usageError{fmt.Sprintf("--headers: %q: choose guide or none", plan.Headers)}
+		}
+		return runDemo(cmd, plan, asJSON)
+	})
 	return cmd
 }
 

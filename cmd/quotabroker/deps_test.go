@@ -60,9 +60,33 @@ var table = []rule{
 		why:      "an engine knows the contract and itself",
 	},
 	{
+		packages: "server/store/bolt",
+		deps:     slices.Concat(transports, []string{module + "server/store/storetest", module + "server/store/memory", module + "server/store/redis"}),
+		why:      "an engine knows the contract and itself",
+	},
+	{
 		packages: "server/store/storetest",
 		deps:     slices.Concat(transports, []string{module + "server/store/memory", module + "server/store/bolt", module + "server/store/redis"}),
 		why:      "one suite for every engine, favouring none",
+	},
+	{
+		packages: "server/alert",
+		direct:   []string{"context", "sync/...", "log/...", "io/...", "os/...", "net/..."},
+		deps:     slices.Concat(transports, engines, []string{module + "server/broker", module + "client/..."}),
+		why:      "what is worth an alert is decided by a status and the time alone",
+	},
+	{
+		packages: "server/alert/deliver",
+		deps:     slices.Concat(transports, engines, []string{module + "server", module + "client/..."}),
+		why:      "alerts follow the use cases, whatever the way in and the store",
+	},
+	{
+		// otelgrpc brings grpc along, so only the direct imports can be held; stats
+		// is what a handler of spans is handed over as.
+		packages: "server/telemetry",
+		direct:   []string{"google.golang.org/grpc", "net/...", module + "gen/...", module + "server", module + "server/config"},
+		deps:     slices.Concat(engines, []string{module + "gen/...", module + "client/..."}),
+		why:      "what is shown of a broker depends on no way in and on no store",
 	},
 	{
 		packages: "server/config",
@@ -115,7 +139,7 @@ var importers = []struct {
 	allowed []string
 	why     string
 }{
-	{module + "gen/quotabroker/v1", []string{"server", "client", "client/clienttest"}, "protos stop at the transport"},
+	{module + "gen/quotabroker/v1", []string{"server", "client", "client/quotaadmin", "client/clienttest"}, "protos stop at the transport"},
 	{module + "client/clienttest", nil, "it is for tests"},
 	{module + "server/store/storetest", nil, "it is for tests"},
 	{"testing", []string{"client/clienttest", "server/store/storetest"}, "it is for tests"},

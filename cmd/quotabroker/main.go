@@ -13,5 +13,6 @@ func main() {
 	// Once the first signal came, a second one ends the process as if nobody
 	// listened.
 	context.AfterFunc(ctx, stop)
+	tuneGC(os.LookupEnv)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

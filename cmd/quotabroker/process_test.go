@@ -58,6 +58,7 @@ func start(t *testing.T, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, cmd: exec.Command(bin, args...), lines: make(chan string, 100), stderr: &lockedBuffer{}, exited: make(chan int, 1)}
+	p.cmd.Dir = t.TempDir() // where the default store's file goes
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -161,10 +162,11 @@ func writeFile(t *testing.T, name, text string) string {
 	return path
 }
 
-// anyPorts is a configuration that is the default but for its ports.
+// anyPorts is a configuration that is the default but for its ports and its
+// store, which lives as long as the process.
 func anyPorts(t *testing.T, more string) string {
 	t.Helper()
-	return writeFile(t, "quotabroker.yaml", "listen: 127.0.0.1:0\nhttp: 127.0.0.1:0\n"+more)
+	return writeFile(t, "quotabroker.yaml", "listen: 127.0.0.1:0\nhttp: 127.0.0.1:0\nstore: {kind: memory}\n"+more)
 }
 
 func TestStops(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -40,7 +41,7 @@ Services call the proxy instead of the API. A request waits for its permit for
 runs within this process unless --broker names one.
 
 --upstream, --listen and --user-header may stand in the configuration instead,
-under apis.NAME.proxy.`,
+under apis.NAME.proxy. The file is read again as by serve.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(cmd *cobra.Command) error {
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -68,7 +69,7 @@ func (f *proxyFlags) run(ctx context.Context, out, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	conf, err := loadConfig(f.config)
+	file, conf, err := openConfig(f.config)
 	if err != nil {
 		return err
 	}
@@ -85,8 +86,19 @@ func (f *proxyFlags) run(ctx context.Context, out, stderr io.Writer) error {
 	if err != nil {
 		return errors.Join(err, link.Close(ctx))
 	}
+	if broker := link.Broker(); broker != nil {
+		defer newReloader(file, conf, broker, f.keepsAPI, log).start(ctx)()
+	}
 	proxy.announce(out, log)
 	return until(ctx, log, []service{proxy})
+}
+
+// keepsAPI reports a configuration without the API before which the proxy stands.
+func (f *proxyFlags) keepsAPI(conf *config.Config) error {
+	if err := wire.CheckAPI(conf, f.api); err != nil {
+		return fmt.Errorf("the proxy's --api: %w", err)
+	}
+	return nil
 }
 
 // link is the way to the broker.

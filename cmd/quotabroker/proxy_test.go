@@ -257,6 +257,7 @@ func TestProxyUsage(t *testing.T) {
 		{"--api linkedin --upstream http://x --listen :0 --user-header a:b", `UserHeader: "a:b": give the name of a header`},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
+			t.Chdir(t.TempDir()) // where the default store's file goes
 			_, stderr, exit := output(t, append([]string{"proxy"}, strings.Fields(tt.args)...)...)
 			if exit != exitUsage {
 				t.Errorf("got exit code %d, want %d", exit, exitUsage)
@@ -281,6 +282,7 @@ func TestProxyFails(t *testing.T) {
 		{"mismatched key", "--listen 127.0.0.1:0 --broker 127.0.0.1:1 --broker-cert " + pki.client.cert + " --broker-key " + pki.server.key, `: --broker-key: ".*": .*private key does not match`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir()) // where the default store's file goes
 			args := append([]string{"proxy", "--api", "linkedin", "--upstream", "http://127.0.0.1:1"}, strings.Fields(tt.args)...)
 			_, stderr, exit := output(t, args...)
 			if exit != exitFailure {

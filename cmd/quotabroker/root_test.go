@@ -32,6 +32,7 @@ func TestUsageErrors(t *testing.T) {
 		{"serve --log-level loud", `--log-level: "loud": choose debug, info, warn or error: see`},
 		{"serve --log-format xml", `--log-format: "xml": choose text, json or auto: see`},
 		{"version extra", `unknown command "extra" for "quotabroker version": see`},
+		{"demo --headers few", `--headers: "few": choose guide or none: see quotabroker demo --help`},
 		{"demo --json=maybe", `invalid argument "maybe" for "--json"`},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -88,6 +89,7 @@ func TestServeFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			file := writeFile(t, "quotabroker.yaml", tt.config)
+			t.Chdir(t.TempDir()) // where the default store's file goes
 			stdout, stderr, exit := output(t, "serve", "--config", file)
 			if exit != exitFailure || stdout != "" {
 				t.Errorf("got exit code %d and output %q, want %d and none", exit, stdout, exitFailure)

@@ -23,7 +23,13 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer services over gRPC; health and metrics over HTTP",
-		Args:  cobra.NoArgs,
+		Long: `Answer services over gRPC; health and metrics over HTTP.
+
+The file of --config is read again when it changes, and at once on SIGHUP. Its
+apis and allow_unknown are then in force and what was counted stays; whatever else
+is different takes a restart, and the log says so. A file that is wrong changes
+nothing: the log has every problem, and quotabroker_config_reload_successful is 0.`,
+		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML `file`; without one any API works by its name, on loopback only")
 	logs.add(cmd)
@@ -32,25 +38,18 @@ func newServe() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c, err := loadConfig(file)
+		opened, c, err := openConfig(file)
 		if err != nil {
 			return err
 		}
-		return serve(cmd.Context(), c, log, cmd.OutOrStdout())
+		return serve(cmd.Context(), opened, c, log, cmd.OutOrStdout())
 	})
 	return cmd
 }
 
-// loadConfig reads the file, or is the default without one.
-func loadConfig(file string) (*config.Config, error) {
-	if file == "" {
-		return config.Default(), nil
-	}
-	return config.Load(file)
-}
-
-// serve runs a broker until the context ends, and says on out where it listens.
-func serve(ctx context.Context, c *config.Config, log *slog.Logger, out io.Writer) error {
+// serve runs a broker until the context ends, follows its file if there is one, and
+// says on out where it listens.
+func serve(ctx context.Context, file *config.File, c *config.Config, log *slog.Logger, out io.Writer) error {
 	broker, err := wire.NewServer(c, log)
 	if err != nil {
 		return err
@@ -61,6 +60,8 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, out io.Write
 	if err != nil {
 		return errors.Join(err, broker.Stop(ctx))
 	}
+	anything := func(*config.Config) error { return nil }
+	defer newReloader(file, c, broker, anything, log).start(ctx)()
 	for _, s := range servers {
 		s.announce(out, log)
 	}

@@ -49,7 +49,7 @@ func (v value) apis() map[string]API {
 
 func (v value) api(name string) API {
 	a := newAPI(name)
-	s := v.section("dialect", "labels", "send_within", "report_within", "limits", "overrides", "proxy")
+	s := v.section("dialect", "labels", "send_within", "report_within", "limits", "overrides", "shadow", "proxy")
 	rules := a.Rules
 	s.word("dialect", &a.Dialect, dialect.Names()...)
 	rules.Limits = knownLimits(a.Dialect)
@@ -64,6 +64,9 @@ func (v value) api(name string) API {
 	}
 	if o, ok := s.get("overrides"); ok {
 		rules.Overrides = o.overrides(rules.Limits)
+	}
+	if v, ok := s.get("shadow"); ok {
+		a.Shadow = v.truth()
 	}
 	if p, ok := s.get("proxy"); ok {
 		a.Proxy = p.proxy()

@@ -2,10 +2,7 @@ package config
 
 import (
 	_ "embed" // for default.yaml
-	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/quotabroker/quotabroker/server/quota"
@@ -32,6 +29,11 @@ type Config struct {
 	AllowUnknown bool
 	// APIs are the upstreams by name; nil when the file has none.
 	APIs map[string]API
+	// Traces is where the spans of calls are sent; nil means as the standard OTEL_
+	// environment variables say, else nowhere.
+	Traces *Traces
+	// Alerts is when people are told of quotas, and where.
+	Alerts Alerts
 }
 
 // TLS names PEM files. Relative paths start at the process's working directory.
@@ -44,12 +46,6 @@ type TLS struct {
 	ClientCA string
 }
 
-// Store chooses an engine.
-type Store struct {
-	// Kind is "memory".
-	Kind string
-}
-
 // API is one upstream.
 type API struct {
 	// Dialect is the name of the built-in dialect that reads its responses.
@@ -57,6 +53,8 @@ type API struct {
 	// Rules are its limits: the file's, else those that the dialect knows; never
 	// nil.
 	Rules *quota.Rules
+	// Shadow decides and holds nobody back, and keeps a score.
+	Shadow bool
 	// Proxy is how the proxy serves it; nil when the file does not say.
 	Proxy *Proxy
 }
@@ -89,15 +87,9 @@ func Default() *Config {
 // Load reads and validates a file. The error is an [*Error] when the file was
 // read and is wrong, otherwise it says why it could not be read.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
+	data, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	defer func() { _ = f.Close() }() // nothing was written that could be lost
-	// One byte more than Parse takes is enough for it to refuse the file.
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
 	return Parse(path, data)
 }
@@ -122,7 +114,7 @@ func parse(name string, data []byte, c *Config) error {
 }
 
 func (v value) config(c *Config) {
-	s := v.section("listen", "http", "tls", "max_wait", "store", "allow_unknown", "apis")
+	s := v.section("listen", "http", "tls", "max_wait", "store", "allow_unknown", "apis", "traces", "alerts")
 	if v, ok := s.get("tls"); ok {
 		c.TLS = v.tls()
 	}
@@ -130,8 +122,11 @@ func (v value) config(c *Config) {
 	s.address("http", &c.HTTP, c.TLS != nil)
 	s.mustDiffer(c)
 	s.duration("max_wait", &c.MaxWait, longestWait)
+	if v, ok := s.get("traces"); ok {
+		c.Traces = v.traces()
+	}
 	if v, ok := s.get("store"); ok {
-		v.section("kind").word("kind", &c.Store.Kind, "memory")
+		c.Store = v.store(c.Store)
 	}
 	if v, ok := s.get("apis"); ok {
 		c.APIs, c.AllowUnknown = v.apis(), false
@@ -141,6 +136,9 @@ func (v value) config(c *Config) {
 		if !c.AllowUnknown && c.APIs == nil {
 			v.fail("there would be no API to ask for: add apis, or leave this out")
 		}
+	}
+	if v, ok := s.get("alerts"); ok {
+		v.alerts(c)
 	}
 }
 

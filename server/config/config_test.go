@@ -52,7 +52,7 @@ func TestBusted(t *testing.T) {
 
 func TestDefault(t *testing.T) {
 	c := config.Default()
-	if c.Listen != "127.0.0.1:7460" || c.HTTP != "127.0.0.1:7461" || c.Store.Kind != "memory" {
+	if c.Listen != "127.0.0.1:7460" || c.HTTP != "127.0.0.1:7461" || c.Store != (config.Store{Kind: config.Bolt, Path: "./data/quotabroker.db"}) {
 		t.Errorf("got %+v", c)
 	}
 	if c.TLS != nil || c.APIs != nil || !c.AllowUnknown || c.MaxWait != 0 {
@@ -97,6 +97,20 @@ func TestDesignFile(t *testing.T) {
 	if l := limits[0]; l.Provenance != quota.Configured || l.Per.String() != "app+endpoint" ||
 		l.Window.String() != "{calendar: day, zone: UTC}" {
 		t.Errorf("configured limit %+v", l)
+	}
+}
+
+func TestStore(t *testing.T) {
+	const path = "./data/quotabroker.db"
+	for text, want := range map[string]config.Store{
+		"":                             {Kind: config.Bolt, Path: path},
+		"store: {kind: bolt}":          {Kind: config.Bolt, Path: path},
+		"store: {path: /var/lib/q.db}": {Kind: config.Bolt, Path: "/var/lib/q.db"},
+		"store: {kind: memory}":        {Kind: config.Memory},
+	} {
+		if c, err := config.Parse("f", []byte(text)); err != nil || c.Store != want {
+			t.Errorf("%s: got %+v, %v, want %+v", text, c, err, want)
+		}
 	}
 }
 

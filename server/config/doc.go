@@ -7,6 +7,8 @@
 // the remedy. Anchors, aliases, merge keys and tags are not read: what a file
 // says is what stands there.
 //
+// A [File] is read again when it changes, and [Changes] says in words what differs.
+//
 // Calendar windows name time zones. A program that may run where the system
 // has no zone database imports time/tzdata.
 package config

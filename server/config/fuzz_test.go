@@ -33,7 +33,7 @@ func FuzzParse(f *testing.F) {
 			checkError(t, err)
 			return
 		}
-		if c.Listen == "" || c.HTTP == "" || c.Store.Kind != "memory" || c.MaxWait < 0 {
+		if c.Listen == "" || c.HTTP == "" || (c.Store.Kind == config.Bolt) != (c.Store.Path != "") || c.MaxWait < 0 {
 			t.Errorf("accepted %+v", c)
 		}
 		if c.TLS != nil && (c.TLS.Cert == "" || c.TLS.Key == "") {
@@ -102,7 +102,7 @@ func checkAPI(t *testing.T, name string, a config.API) {
 func soundWindow(w quota.Window) bool {
 	switch w.Kind {
 	case quota.Calendar:
-		return w.Unit >= quota.Hour && w.Unit <= quota.Month && w.Zone != nil && w.Zone != time.Local && w.Period == 0 && !w.Aligned
+		return w.Unit >= quota.Hour && w.Unit <= quota.Month && w.Zone != time.Local && w.Period == 0 && !w.Aligned
 	case quota.Fixed:
 		return w.Period > 0 && w.Period <= 366*24*time.Hour && w.Zone == nil && w.Unit == 0
 	case quota.Sliding:

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -27,6 +28,9 @@ const (
 type Answer struct {
 	// Status is [StatusOK] or [StatusTooManyRequests].
 	Status int
+	// Spent is the name of the limit that refused the call, the first of several;
+	// empty for a call that was served.
+	Spent string
 	// Headers are X-RateLimit-Limit, -Remaining and -Reset, once each and in
 	// this order: of the quota with the smallest share left, and among those the
 	// one that resets last. There are none when no limit counts the call.
@@ -83,24 +87,23 @@ func NewUpstream(round Rounding, limits ...Limit) (*Upstream, error) {
 func (u *Upstream) Serve(now time.Time, c Call) Answer {
 	now = now.Round(0)
 	buckets := u.counting(now, c)
-	refused := false
+	a := Answer{Status: StatusOK}
 	for _, b := range buckets {
 		if b.left() == 0 {
-			refused = true
+			a.Status, a.Spent = StatusTooManyRequests, cmp.Or(a.Spent, b.limit.Name)
 			b.refuse(now)
 		}
 	}
-	status := StatusTooManyRequests
-	if refused {
+	if a.Status == StatusTooManyRequests {
 		u.books.refused++
 	} else {
-		status = StatusOK
 		u.books.served++
 		for _, b := range buckets {
 			u.books.lockedOut(b.count(now))
 		}
 	}
-	return Answer{Status: status, Headers: u.headers(now, buckets)}
+	a.Headers = u.headers(now, buckets)
+	return a
 }
 
 // counting is the buckets that count the call, their windows turned to now.

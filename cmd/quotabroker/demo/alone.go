@@ -11,10 +11,13 @@ import (
 const tries = 5
 
 // alone is a service that knows of no other, with the back-off that guides to
-// LinkedIn's API print: after a 429 it sleeps for X-RateLimit-Reset × 2ⁱ.
+// LinkedIn's API print: after a 429 it sleeps for X-RateLimit-Reset × 2ⁱ, or for
+// 2ⁱ seconds at an API that tells no reset.
 type alone struct {
 	http *http.Client
 	url  string
+	// base is the sleep after the first 429, which later ones double.
+	base func(answer) time.Duration
 	// givenUp counts the calls that failed after so many tries.
 	givenUp *atomic.Int64
 }
@@ -27,10 +30,14 @@ func newAlone(ctx context.Context, n network, p Plan, start time.Time) (*contest
 	}
 	var givenUp atomic.Int64
 	c.givenUp = givenUp.Load
+	base := answer.reset
+	if p.Headers == None {
+		base = func(answer) time.Duration { return time.Second }
+	}
 	for range p.Services {
 		t := transport(n, p.Workers)
 		c.defers(t.CloseIdleConnections)
-		c.services = append(c.services, &alone{http: &http.Client{Transport: t}, url: c.api.url, givenUp: &givenUp})
+		c.services = append(c.services, &alone{&http.Client{Transport: t}, c.api.url, base, &givenUp})
 	}
 	return c, nil
 }
@@ -56,7 +63,7 @@ func (a *alone) try(ctx context.Context, j job) (served bool, err error) {
 		if served, err := got.served(); served || err != nil {
 			return served, err
 		}
-		if err := sleep(ctx, got.reset()<<i); err != nil {
+		if err := sleep(ctx, a.base(got)<<i); err != nil {
 			return false, err
 		}
 	}

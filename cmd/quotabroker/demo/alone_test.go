@@ -37,7 +37,7 @@ func answers(t *testing.T, list ...string) *alone {
 		transport.CloseIdleConnections()
 		_ = server.Close() // an error is of no matter any more
 	})
-	return &alone{http: &http.Client{Transport: transport}, url: "http://" + lis.Addr().String(), givenUp: new(atomic.Int64)}
+	return &alone{&http.Client{Transport: transport}, "http://" + lis.Addr().String(), answer.reset, new(atomic.Int64)}
 }
 
 // TestAloneBacksOff holds the guide's back-off: X-RateLimit-Reset × 2ⁱ, 60 s
@@ -69,6 +69,29 @@ func TestAloneBacksOff(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAloneWithoutHeaders holds the back-off at an API that tells nothing: 2ⁱ
+// seconds, five tries.
+func TestAloneWithoutHeaders(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		plan := DefaultPlan()
+		plan.Headers = None
+		c, err := newAlone(t.Context(), &memory{}, plan, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		spend(c.api)
+		began, j := time.Now(), job{user: "member-01"}
+		if err := c.services[0].call(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		// Tries after 0, 1, 3 and 7 s; the next one is in a new window.
+		if took := time.Since(began); took != 15*time.Second+5*j.latency() || c.api.refused() != 4 {
+			t.Errorf("served after %v and %d refusals, want 15 s and 4", took, c.api.refused())
+		}
+	})
 }
 
 func TestAloneStopsAtAnError(t *testing.T) {

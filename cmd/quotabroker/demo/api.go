@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -24,6 +25,7 @@ const (
 type api struct {
 	server *http.Server
 	url    string
+	plan   Plan
 	start  time.Time
 
 	mu       sync.Mutex
@@ -31,8 +33,8 @@ type api struct {
 }
 
 // startAPI serves on the listener until close. The run starts at start.
-func startAPI(lis net.Listener, upstream *simulate.Upstream, start time.Time) *api {
-	a := &api{upstream: upstream, url: "http://" + lis.Addr().String(), start: start}
+func startAPI(lis net.Listener, upstream *simulate.Upstream, p Plan, start time.Time) *api {
+	a := &api{upstream: upstream, url: "http://" + lis.Addr().String(), plan: p, start: start}
 	mux := http.NewServeMux()
 	mux.HandleFunc(endpoint, a.serve)
 	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
@@ -53,13 +55,34 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 	answer := a.count(r.Header.Get(userHeader))
 	<-time.After(half)
 
-	for _, h := range answer.Headers {
-		w.Header().Set(h.Name, h.Value)
-	}
 	w.Header().Set("Content-Type", "application/json")
+	if a.plan.Headers != None {
+		for _, h := range answer.Headers {
+			w.Header().Set(h.Name, h.Value)
+		}
+	}
 	w.WriteHeader(answer.Status)
 	// A caller that is gone by now needs no body.
-	_ = json.NewEncoder(w).Encode(map[string]int{"status": answer.Status, "start": id})
+	_ = json.NewEncoder(w).Encode(body{answer.Status, a.message(answer.Spent)})
+}
+
+// body is that of LinkedIn's answers.
+type body struct {
+	Status  int    `json:"status"`
+	Message string `json:"message,omitempty"`
+}
+
+// message is LinkedIn's text of a 429. LinkedIn's quotas are by DAY; those here
+// are not, and the text says so in the same words.
+func (a *api) message(spent string) string {
+	who := "APPLICATION"
+	switch spent {
+	case "":
+		return ""
+	case "member":
+		who = "APPLICATION_AND_MEMBER"
+	}
+	return fmt.Sprintf("Resource level throttle %s %.0f SECOND limit for calls to this resource is reached.", who, a.plan.Window.Seconds())
 }
 
 func (a *api) count(user string) simulate.Answer {

@@ -17,9 +17,10 @@ import (
 	"github.com/quotabroker/quotabroker/server/config"
 )
 
-// configuration is what the broker is told: the quotas, and how long a window
-// is; where the windows begin it has to learn.
-const configuration = `
+// What the broker is told: the quotas, and how long a window is. Where the windows
+// begin it has to learn, or, at an API that says nothing, to know.
+const (
+	guideConfiguration = `
 apis:
   linkedin:
     dialect: linkedin
@@ -27,6 +28,15 @@ apis:
       - {name: app,    per: [app],       quota: %d, window: {fixed: %v}}
       - {name: member, per: [app, user], quota: %d, window: {fixed: %v}}
 `
+	bareConfiguration = `
+apis:
+  linkedin:
+    dialect: linkedin
+    limits:
+      - {name: app,    per: [app, endpoint],       quota: %d, window: {fixed: %v, align: utc}}
+      - {name: member, per: [app, user, endpoint], quota: %d, window: {fixed: %v, align: utc}}
+`
+)
 
 // brokered is a service that asks a broker before it calls.
 type brokered struct {
@@ -79,11 +89,16 @@ func newBrokered(ctx context.Context, n network, p Plan, start time.Time) (c *co
 
 // startBroker serves the plan's quotas, and returns where.
 func (c *contest) startBroker(ctx context.Context, n network, p Plan) (address string, err error) {
+	configuration := guideConfiguration
+	if p.Headers == None {
+		configuration = bareConfiguration
+	}
 	text := fmt.Appendf(nil, configuration, p.AppQuota, p.Window, p.MemberQuota, p.Window)
 	conf, err := config.Parse("demo.yaml", text)
 	if err != nil {
 		return "", err
 	}
+	conf.Store = config.Store{Kind: config.Memory} // it is gone in a minute
 	broker, err := wire.NewServer(conf, nil)
 	if err != nil {
 		return "", err

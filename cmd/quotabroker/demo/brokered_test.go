@@ -1,8 +1,10 @@
 package demo
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +43,43 @@ func TestDeniedAsksAgain(t *testing.T) {
 			t.Errorf("got it after %v and %d requests, want 6 s and 3", took, len(b.Acquires()))
 		}
 	})
+}
+
+// TestTextOf429 lets others spend the quota of an API that tells nothing. The text
+// of the one 429 names the bucket that the broker has configured, which then
+// stays closed until its window ends.
+func TestTextOf429(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		plan := DefaultPlan()
+		plan.Headers = None
+		start := time.Now() // a multiple of the window
+		c, err := newBrokered(t.Context(), &memory{}, plan, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.close()
+		spend(c.api)
+		var calls sync.WaitGroup
+		for i, s := range c.services[:3] {
+			calls.Go(func() {
+				time.Sleep(time.Duration(i) * time.Second)
+				if err := s.call(t.Context(), job{id: i, user: fmt.Sprint("member-", i)}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		if took := time.Since(start); c.api.refused() != 1 || took < plan.Window || took > plan.Window+time.Second {
+			t.Errorf("all served after %v and %d refusals, want soon after %v and 1", took, c.api.refused(), plan.Window)
+		}
+	})
+}
+
+// spend uses the application's quota of this window up, for members of others.
+func spend(a *api) {
+	for i := range a.plan.AppQuota {
+		a.count(fmt.Sprint("other-", i))
+	}
 }
 
 func TestBrokeredStopsAtAnError(t *testing.T) {

@@ -32,7 +32,7 @@ func newContest(ctx context.Context, name string, n network, p Plan, start time.
 	if err != nil {
 		return nil, err
 	}
-	c := &contest{name: name, api: startAPI(lis, upstream, start), fleet: &fleet{plan: p, start: start}}
+	c := &contest{name: name, api: startAPI(lis, upstream, p, start), fleet: &fleet{plan: p, start: start}}
 	c.defers(c.api.close)
 	return c, nil
 }
@@ -45,11 +45,10 @@ func (c *contest) close() {
 	}
 }
 
-// run lets the fleet work until it is done or the time is up. An error says
-// that the demo itself failed, or was interrupted.
-func (c *contest) run(ctx context.Context) (Outcome, error) {
-	most := c.fleet.start.Add(c.fleet.plan.Most)
-	working, cancel := context.WithDeadline(ctx, most)
+// run lets the fleet work until it is done or the time is up, at an instant. An
+// error says that the demo itself failed, or was interrupted.
+func (c *contest) run(ctx context.Context, up time.Time) (Outcome, error) {
+	working, cancel := context.WithDeadline(ctx, up)
 	defer cancel()
 	err := errors.Join(c.fleet.run(working, c.services), ctx.Err())
 	return c.result(), err

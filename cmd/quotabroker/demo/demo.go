@@ -16,7 +16,8 @@ func Run(ctx context.Context, p Plan, screen Screen) (Result, error) {
 }
 
 func run(ctx context.Context, n network, p Plan, screen Screen) (Result, error) {
-	start := time.Now()
+	began := time.Now()
+	start, up := p.starts(began), began.Add(p.Most)
 	alone, err := newAlone(ctx, n, p, start)
 	if err != nil {
 		return Result{}, err
@@ -31,10 +32,10 @@ func run(ctx context.Context, n network, p Plan, screen Screen) (Result, error) 
 	watching, stop := context.WithCancel(ctx)
 	var shown, runs sync.WaitGroup
 	shown.Go(func() { screen.watch(watching, start, alone, brokered) })
-	result := Result{Fleet: describe(p)}
+	result := Result{Headers: p.Headers, Fleet: describe(p)}
 	var errAlone, errBroker error
-	runs.Go(func() { result.Alone, errAlone = alone.run(ctx) })
-	runs.Go(func() { result.Broker, errBroker = brokered.run(ctx) })
+	runs.Go(func() { result.Alone, errAlone = alone.run(ctx, up) })
+	runs.Go(func() { result.Broker, errBroker = brokered.run(ctx, up) })
 	runs.Wait()
 	stop()
 	shown.Wait()

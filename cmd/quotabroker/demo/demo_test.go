@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,8 +28,22 @@ func bubble(t *testing.T, test func(*testing.T)) {
 // TestDemo runs the whole demo, real servers and clients over connections in
 // memory, in virtual time.
 func TestDemo(t *testing.T) {
+	for _, tt := range []struct {
+		headers Headers
+		// early is how long before a multiple of the windows' length it begins.
+		early time.Duration
+	}{
+		{Guide, 0}, {None, time.Microsecond}, {None, 4 * time.Second}, {None, 10 * time.Second},
+	} {
+		t.Run(fmt.Sprint(tt.headers, " ", tt.early), func(t *testing.T) { testDemo(t, tt.headers, tt.early) })
+	}
+}
+
+func testDemo(t *testing.T, headers Headers, early time.Duration) {
 	bubble(t, func(t *testing.T) {
 		plan := DefaultPlan()
+		plan.Headers = headers
+		time.Sleep(plan.Window - early)
 		var progress bytes.Buffer
 		began := time.Now()
 		r, err := run(t.Context(), &memory{}, plan, Screen{Out: &progress})
@@ -52,6 +67,9 @@ func TestDemo(t *testing.T) {
 		// into its quotas, both of them, with the same work.
 		if a.Refused == 0 || a.LongestLockout == 0 || a.use("member").Highest != 1 || a.use("app").Highest != 1 {
 			t.Errorf("alone: %+v", a)
+		}
+		if r.Headers != headers {
+			t.Errorf("the result is of %q", r.Headers)
 		}
 		if a.Finished && a.Served != b.Served {
 			t.Errorf("served %d alone and %d through the broker: not the same work", a.Served, b.Served)
@@ -135,7 +153,7 @@ func TestVerdict(t *testing.T) {
 // shown is a result with a number of its own in each place.
 func shown() Result {
 	return Result{
-		Fleet: describe(DefaultPlan()),
+		Headers: Guide, Fleet: describe(DefaultPlan()),
 		Alone: Outcome{
 			Seconds: 55, Served: 1010, Refused: 120, GivenUp: 3, LongestLockout: 9.04, LongestCall: 38.2,
 			Quotas: []Use{{"app", 300, 4, 0.793, 0.173, 1}, {"member", 12, 141, 0.642, 0.083, 1}},
@@ -190,6 +208,9 @@ func TestJSONKeys(t *testing.T) {
 		if _, ok := got[side].(map[string]any)[key]; !ok {
 			t.Errorf("no %s", path)
 		}
+	}
+	if got["headers"] != "guide" {
+		t.Errorf("headers: %v", got["headers"])
 	}
 	app := got["broker"].(map[string]any)["quotas"].([]any)[0].(map[string]any)
 	for _, key := range []string{"name", "quota", "complete_windows", "mean", "lowest", "highest"} {

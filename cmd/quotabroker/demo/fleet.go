@@ -104,7 +104,7 @@ func (f *fleet) contendedUntil(now time.Time) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	until := time.Duration(0)
-	for began := f.plan.Window - f.plan.phase(); ; began += f.plan.Window {
+	for began := (f.plan.Window - f.plan.phase()) % f.plan.Window; ; began += f.plan.Window {
 		ended := began + f.plan.Window
 		served, _ := slices.BinarySearch(f.ends, began)
 		if f.plan.dueBy(ended)-served < int(f.plan.AppQuota) || f.start.Add(ended).After(now) {

@@ -51,6 +51,27 @@ func TestPlanWantsMoreThanItGets(t *testing.T) {
 	}
 }
 
+// TestStarts holds that a fleet which knows the windows comes with the next one,
+// whatever the time, and any other at once.
+func TestStarts(t *testing.T) {
+	bare := DefaultPlan()
+	bare.Headers = None
+	for _, tt := range []struct {
+		plan      Plan
+		now, want time.Duration // since the epoch
+	}{
+		{bare, 20 * time.Second, 30 * time.Second},
+		{bare, 21 * time.Second, 30 * time.Second},
+		{bare, 30*time.Second - 1, 30 * time.Second},
+		{DefaultPlan(), 21 * time.Second, 21 * time.Second},
+	} {
+		epoch := time.Unix(0, 0)
+		if got := tt.plan.starts(epoch.Add(tt.now)).Sub(epoch); got != tt.want {
+			t.Errorf("%s: beginning at %v it starts at %v, want %v", tt.plan.Headers, tt.now, got, tt.want)
+		}
+	}
+}
+
 // TestContendedUntil holds which windows count: those in which the fleet wants
 // the quota of ten calls or more, of its fifteen a window. The first whole
 // window is that from 3 s to 13 s.

@@ -39,11 +39,12 @@ func (s Screen) watch(ctx context.Context, start time.Time, contests ...*contest
 	}
 }
 
-// line fits a terminal of 80 columns: a longer one would wrap, and could not be
+// line is where the contests stand so long after their start, which may be still
+// to come. It fits a terminal of 80 columns: a longer one would wrap, and could not be
 // drawn anew.
 func line(elapsed time.Duration, contests []*contest) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%3.0f s", elapsed.Seconds())
+	fmt.Fprintf(&text, "%3d s", elapsed/time.Second)
 	for _, c := range contests {
 		done, _, _ := c.fleet.state()
 		fmt.Fprintf(&text, "   %s %d/%d, %d × 429", c.name, done, c.fleet.plan.Calls, c.api.refused())

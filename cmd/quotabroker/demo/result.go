@@ -11,6 +11,9 @@ import (
 // Result is both runs side by side. Its JSON is stable: keys are added, never
 // changed.
 type Result struct {
+	// Headers is what the API said of its quotas.
+	Headers Headers `json:"headers"`
+
 	Fleet  Fleet   `json:"fleet"`
 	Alone  Outcome `json:"alone"`
 	Broker Outcome `json:"broker"`

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/quotabroker/quotabroker/client"
+	"github.com/quotabroker/quotabroker/client/quotaadmin"
 )
 
 // Remote is a broker elsewhere.
@@ -42,6 +43,24 @@ const (
 // Link is connected to the broker, as soon as it is used. It speaks TLS, unless
 // the address is on loopback and no file is given. The error names the flag.
 func (r Remote) Link(opts ...client.Option) (*Link, error) {
+	conn, err := r.dial()
+	if err != nil {
+		return nil, err
+	}
+	return &Link{client.New(conn, opts...), conn, nil}, nil
+}
+
+// Admin is connected in the same way, to ask as an operator. Close ends the
+// connection.
+func (r Remote) Admin() (admin *quotaadmin.Client, closeConn func() error, err error) {
+	conn, err := r.dial()
+	if err != nil {
+		return nil, nil, err
+	}
+	return quotaadmin.New(conn), conn.Close, nil
+}
+
+func (r Remote) dial() (*grpc.ClientConn, error) {
 	host, _, err := net.SplitHostPort(r.Address)
 	if err != nil {
 		return nil, fmt.Errorf("--broker: %q: write host:port, such as 127.0.0.1:7460", r.Address)
@@ -59,7 +78,7 @@ func (r Remote) Link(opts ...client.Option) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--broker: %q: %w", r.Address, err)
 	}
-	return &Link{client.New(conn, opts...), conn, nil}, nil
+	return conn, nil
 }
 
 func (r Remote) tls() (*tls.Config, error) {

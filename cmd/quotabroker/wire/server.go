@@ -11,49 +11,59 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/quotabroker/quotabroker/server"
 	"github.com/quotabroker/quotabroker/server/broker"
 	"github.com/quotabroker/quotabroker/server/config"
 	"github.com/quotabroker/quotabroker/server/dialect"
-	"github.com/quotabroker/quotabroker/server/store/memory"
+	"github.com/quotabroker/quotabroker/server/telemetry"
 )
 
 // Server is a broker and the gRPC server in front of it. It is safe for
 // concurrent use.
 type Server struct {
 	metrics *prometheus.Registry
+	traces  *telemetry.Traces // nil when there are none
+	store   store
 	broker  *broker.Broker
 	grpc    *server.Server
+	alerts  alerts
 }
 
 // NewServer makes a server of a configuration; it starts nothing that must be
 // stopped when it returns an error. The error names the field that cannot be
 // used. A nil log discards everything.
 func NewServer(c *config.Config, log *slog.Logger) (*Server, error) {
-	s := &Server{metrics: prometheus.NewRegistry()}
-	s.metrics.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	s := &Server{}
 	apis, err := listed(c)
 	if err != nil {
 		return nil, err
 	}
-	s.broker, err = broker.New(broker.Config{
-		APIs: apis, Unknown: unlisted(c), Store: memory.New(), MaxWait: c.MaxWait, Log: log,
-	})
-	if err != nil {
+	if s.store, err = openStore(c.Store); err != nil {
 		return nil, err
 	}
+	s.broker, err = broker.New(broker.Config{
+		APIs: apis, Unknown: unlisted(c), Store: s.store, MaxWait: c.MaxWait, Log: log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	s.metrics = newMetrics(s.broker)
 	o := server.Options{Metrics: s.metrics, Log: log}
 	if c.TLS != nil {
 		o.TLS = server.TLS{Cert: c.TLS.Cert, Key: c.TLS.Key, ClientCA: c.TLS.ClientCA}
 	}
-	s.grpc, err = server.New(s.broker, o)
+	traced, traces, err := trace(s.broker, c, log, &o)
 	if err != nil {
-		return nil, errors.Join(err, s.broker.Close(context.Background()))
+		return nil, errors.Join(err, s.broker.Close(context.Background()), s.store.Close())
+	}
+	s.traces = traces
+	s.grpc, err = server.New(traced, o)
+	if err != nil {
+		return nil, errors.Join(err, s.traces.Stop(context.Background()), s.broker.Close(context.Background()), s.store.Close())
+	}
+	if s.alerts, err = startAlerts(s.broker, c.Alerts, log); err != nil {
+		return nil, errors.Join(err, s.Stop(context.Background()))
 	}
 	return s, nil
 }
@@ -85,7 +95,7 @@ func unlisted(c *config.Config) func(string) (broker.API, bool) {
 
 func upstream(a config.API) (broker.API, bool) {
 	d, ok := dialect.Builtin(a.Dialect)
-	return broker.API{Rules: a.Rules, Dialect: d}, ok
+	return broker.API{Rules: a.Rules, Dialect: d, Shadow: a.Shadow}, ok
 }
 
 // CheckAPI reports an API that a broker of this configuration would refuse, and
@@ -112,7 +122,9 @@ func (s *Server) Serving() bool { return s.grpc.Serving() }
 func (s *Server) Metrics() prometheus.Gatherer { return s.metrics }
 
 // Stop answers every waiter, lets calls under way finish for a few seconds or
-// until the context ends, and closes the broker.
+// until the context ends, and closes the broker and its store.
 func (s *Server) Stop(ctx context.Context) error {
-	return errors.Join(s.grpc.Stop(ctx), s.broker.Close(ctx))
+	err := errors.Join(s.grpc.Stop(ctx), s.broker.Close(ctx), s.store.Close(), s.traces.Stop(ctx))
+	s.alerts.stop(ctx) // last: a receiver that hangs costs time
+	return err
 }

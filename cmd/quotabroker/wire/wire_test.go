@@ -47,6 +47,7 @@ func TestCheckAPI(t *testing.T) {
 func TestLocal(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	c := parse(t, `
+store: {kind: memory}
 tls: {cert: gone.pem, key: gone.pem}
 apis: {mine: {limits: [{name: app, per: [app], quota: 1, window: {fixed: 1m}}]}}
 `)

@@ -1,0 +1,3 @@
+// Package show writes for people what a broker tells an operator: text for a
+// terminal, of the values of package quotaadmin.
+package show
