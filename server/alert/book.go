@@ -166,7 +166,7 @@ func (k *Book) alertOf(id bucketID, m mark) *alert {
 // speak is what the alert has to say now. One that is over is forgotten.
 func (k *Book) speak(now time.Time, a *alert) []Notice {
 	stage, ok := a.stage(now)
-	if len(a.members) == 0 {
+	if len(a.members) == 0 && (ok || a.told == 0) {
 		delete(k.alerts, a.subject)
 	}
 	if !ok {

@@ -62,11 +62,12 @@ func (a *alert) note(now time.Time, m member, firing bool) {
 	}
 }
 
-// stage is what is to be told of the alert now, false when that is nothing.
+// stage is what is to be told of the alert now, false when that is nothing. What
+// has just been told to fire is not over for a while, even if it was told late.
 func (a *alert) stage(now time.Time) (Stage, bool) {
 	switch n := len(a.members); {
 	case a.told > 0 && n == 0:
-		return Resolved, true
+		return Resolved, now.Sub(a.began) >= settleFor
 	case a.told > 0 && n >= 10*a.told:
 		return Grown, true
 	case a.told == 0 && n > 0 && (!a.shared || now.Sub(a.since) >= gather):
