@@ -3,7 +3,6 @@ package broker
 import (
 	"cmp"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
@@ -138,30 +137,6 @@ func (r ListRequest) top() (int, error) {
 		return 0, &quota.FieldError{Field: "top", Value: fmt.Sprint(r.Top), Remedy: remedy}
 	}
 	return r.Top, nil
-}
-
-// walk visits every bucket, the shard locked, and lets those who want to decide
-// on a call in between.
-func (s *shard) walk(visit func(now time.Time, b *quota.Bucket)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ledger, now, seen := s.ledger, s.nowLocked(), 0
-	if ledger == nil {
-		return
-	}
-	for b := range ledger.Buckets(quota.Scope{}) {
-		visit(now, b)
-		if seen++; seen%walkBatch > 0 {
-			continue
-		}
-		s.mu.Unlock()
-		runtime.Gosched()
-		s.mu.Lock()
-		if s.ledger != ledger {
-			return
-		}
-		now = s.nowLocked()
-	}
 }
 
 func (s *shard) detailLocked(now time.Time, b *quota.Bucket) QuotaDetail {

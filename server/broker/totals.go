@@ -3,7 +3,6 @@ package broker
 import (
 	"cmp"
 	"maps"
-	"runtime"
 	"slices"
 	"time"
 
@@ -43,10 +42,6 @@ type LimitTotals struct {
 	// zero status where no quota is known.
 	Tightest quota.Status
 }
-
-// walkBatch is how many buckets are looked at before those who want to decide on
-// a call are let in.
-const walkBatch = 64
 
 // Totals adds up all that the broker knows, by limit. It looks at every bucket,
 // and holds nobody up while it does. A count never goes down, whatever becomes of
@@ -114,38 +109,29 @@ func (s *shard) tally(c *census) {
 	}
 }
 
-// measure adds how the buckets stand, letting others in now and then.
+// measure adds how the shard and its buckets stand.
 func (s *shard) measure(c *census) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now, ledger := s.nowLocked(), s.ledger
-	if s.lateLocked(now) {
-		c.Overdue++
-	}
-	if q := s.queues[nil]; q != nil {
-		c.of(LimitID{API: s.id.API}).Waiting += int64(len(q.waiters))
-	}
-	if ledger == nil {
-		return
-	}
-	limits, seen := map[string]*LimitTotals{}, 0
-	for b := range ledger.Buckets(quota.Scope{}) {
+	s.measureWaiting(c)
+	limits := map[string]*LimitTotals{}
+	s.walk(func(now time.Time, b *quota.Bucket) {
 		l := limits[b.Name()]
 		if l == nil {
 			l = c.of(LimitID{s.id.API, b.Name()})
 			limits[b.Name()] = l
 		}
-		l.add(now, ledger.Status(now, b))
-		if seen++; seen%walkBatch > 0 {
-			continue
-		}
-		s.mu.Unlock()
-		runtime.Gosched()
-		s.mu.Lock()
-		if s.ledger != ledger {
-			return
-		}
-		now = s.nowLocked()
+		l.add(now, s.ledger.Status(now, b))
+	})
+}
+
+// measureWaiting adds who waits for the store.
+func (s *shard) measureWaiting(c *census) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lateLocked(s.nowLocked()) {
+		c.Overdue++
+	}
+	if q := s.queues[nil]; q != nil {
+		c.of(LimitID{API: s.id.API}).Waiting += int64(len(q.waiters))
 	}
 }
 
