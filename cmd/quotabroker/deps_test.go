@@ -43,6 +43,12 @@ var table = []rule{
 		why:      "the core is pure: time is an argument, and nothing in it waits, locks, logs or speaks",
 	},
 	{
+		packages: "server/queue",
+		direct:   []string{"context", "sync/...", "log/...", "io/...", "os/...", "testing/..."},
+		deps:     slices.Concat([]string{"net/..."}, transports, engines, []string{module + "server/broker", module + "client/..."}),
+		why:      "who goes next is as pure as what may go",
+	},
+	{
 		packages: "server/dialect",
 		direct:   []string{"context", "sync/...", "log/...", "os/...", "net", "net/http/..."},
 		deps:     slices.Concat(transports, engines, []string{module + "server/broker", module + "client/..."}),

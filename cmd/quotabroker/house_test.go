@@ -141,14 +141,20 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 	if d.Recv == nil {
 		return true
 	}
-	exported := false
-	ast.Inspect(d.Recv.List[0].Type, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok {
-			exported = exported || id.IsExported()
+	receiver := d.Recv.List[0].Type
+	for {
+		switch r := receiver.(type) {
+		case *ast.StarExpr:
+			receiver = r.X
+		case *ast.IndexExpr: // its type parameters are not what it is called
+			receiver = r.X
+		case *ast.IndexListExpr:
+			receiver = r.X
+		default:
+			id, ok := r.(*ast.Ident)
+			return ok && id.IsExported()
 		}
-		return !exported
-	})
-	return exported
+	}
 }
 
 // inspectNames reports exported types, constants and variables without a
@@ -195,7 +201,7 @@ func TestHouseCanFail(t *testing.T) {
 			}
 		})
 	}
-	good := head + "// T is one.\ntype T int\n\n// F does.\nfunc F() {}\n\nfunc (t t) Getting() {}\n"
+	good := head + "// T is one.\ntype T int\n\n// F does.\nfunc F() {}\n\nfunc (t t) Getting() {}\n\nfunc (t *u[T]) Unseen() {}\n"
 	if documented, problems := inspect("p.go", []byte(good)); !documented || problems != nil {
 		t.Errorf("got %v, %q for a good file", documented, problems)
 	}

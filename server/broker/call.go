@@ -44,15 +44,14 @@ func (s *shard) arriveLocked(c *call) (*waiter, error) {
 	if w := s.requests[key]; w != nil && !s.spentLocked(c.asked, w) {
 		return s.joinLocked(c, w)
 	}
-	s.seq++
 	w := &waiter{
-		request: key, scope: c.Scope, costs: c.Costs, rank: c.asked.Add(-c.Priority.headStart()), seq: s.seq,
-		deadline: c.deadline, patient: c.MaxWait > 0, priority: c.Priority, conn: c.Conn, calls: 1,
+		request: key, deadline: c.deadline, patient: c.MaxWait > 0, priority: c.Priority, conn: c.Conn, calls: 1,
 	}
+	w.Place = s.queues.Enter(w, c.Scope, c.Costs, c.asked.Add(-c.Priority.headStart()))
 	if key.id != "" {
 		s.requests[key] = w
 	}
-	s.tryLocked(c.asked, w)
+	s.queues.Try(c.asked, &w.Place)
 	s.stepLocked(c.asked)
 	c.waits = w.done != nil
 	return w, nil
@@ -65,15 +64,15 @@ func (s *shard) spentLocked(now time.Time, w *waiter) bool {
 
 // joinLocked lets a call share the waiter of an earlier attempt.
 func (s *shard) joinLocked(c *call, w *waiter) (*waiter, error) {
-	if w.scope != c.Scope || !maps.Equal(w.costs, c.Costs) {
+	if w.Scope != c.Scope || !maps.Equal(w.Costs, c.Costs) {
 		return nil, &quota.FieldError{Field: "request_id", Value: c.RequestID, Remedy: "it is in use for another call: make a new id for each call"}
 	}
-	if !w.answered && !w.at.storing && c.MaxWait == 0 {
+	if !w.answered && !w.At().Storing() && c.MaxWait == 0 {
 		return s.deniedLocked(c.asked, w), nil
 	}
 	if !w.answered {
 		if !s.broker.waiting.enter(c.Conn) {
-			return &waiter{answered: true, when: c.asked, denied: s.tooManyLocked(c.asked, w.at.bucket)}, nil
+			return &waiter{answered: true, when: c.asked, denied: s.tooManyLocked(c.asked, w.At().Bucket())}, nil
 		}
 		c.waits = true
 	}
@@ -96,7 +95,7 @@ func (s *shard) await(ctx context.Context, c *call, w *waiter) (Acquired, error)
 		// What comes due at this very instant is served first.
 		s.advanceLocked(s.nowLocked())
 	}
-	if !w.answered && w.at.storing {
+	if !w.answered && w.At().Storing() {
 		s.mu.Unlock()
 		w.wait(ctx, storeBound)
 		s.mu.Lock()
@@ -129,15 +128,15 @@ func (w *waiter) wait(ctx context.Context, most time.Duration) {
 // by the bucket at which it stands, or by the store.
 func (s *shard) deniedLocked(now time.Time, w *waiter) *waiter {
 	v := &waiter{answered: true, when: now, stands: w.stands}
-	if w.at.storing {
+	if w.At().Storing() {
 		v.err = ErrUnavailable
 		return v
 	}
-	d := s.ledger.Check(now, quota.Request{Scope: w.scope, Costs: w.costs, Turn: w.at.bucket})
+	d := s.ledger.Check(now, quota.Request{Scope: w.Scope, Costs: w.Costs, Turn: w.At().Bucket()})
 	if d.Bucket == nil {
-		d = quota.Decision{Reason: quota.Queued, Bucket: w.at.bucket}
+		d = quota.Decision{Reason: quota.Queued, Bucket: w.At().Bucket()}
 	}
-	v.denied, v.quotas = s.denialLocked(now, d), s.countedLocked(now, w.scope)
+	v.denied, v.quotas = s.denialLocked(now, d), s.countedLocked(now, w.Scope)
 	return v
 }
 
@@ -149,7 +148,7 @@ func (s *shard) abandonLocked(now time.Time, w *waiter) {
 	}
 	switch {
 	case !w.answered:
-		s.leaveLocked(w)
+		s.queues.Leave(&w.Place)
 		s.answerLocked(now, w)
 	case w.permit != nil && s.permits.holds(w.permit):
 		s.ledger.Release(now, w.permit.grant)
@@ -191,7 +190,7 @@ func (s *shard) checkLocked(ctx context.Context, r AcquireRequest) (Acquired, er
 	d := s.ledger.Check(now, quota.Request{Scope: r.Scope, Costs: r.Costs})
 	a := Acquired{Quotas: s.countedLocked(now, r.Scope)}
 	switch {
-	case d.Allowed() || s.storingLocked(d):
+	case d.Allowed() || s.queues.Storing(d):
 	case d.Reason == quota.TooLarge:
 		return Acquired{}, s.tooLargeLocked(now, r.Costs, d.Bucket)
 	case s.api.Shadow:

@@ -27,7 +27,7 @@ func (s *shard) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.nowLocked()
-	for _, q := range s.queues {
+	for q := range s.queues.All {
 		s.failAllLocked(now, q, ErrClosed)
 	}
 	clear(s.watchers)

@@ -1,11 +1,11 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
 
+	"github.com/quotabroker/quotabroker/server/queue"
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 
@@ -89,7 +89,7 @@ func (b *Broker) Explain(ctx context.Context, r ExplainRequest) (Explained, erro
 // confirmed a reservation yet is none.
 func (s *shard) foreseenLocked(now time.Time, r ExplainRequest) *Denial {
 	d := s.ledger.Check(now, quota.Request{Scope: r.Scope, Costs: r.Costs})
-	if d.Allowed() || s.storingLocked(d) {
+	if d.Allowed() || s.queues.Storing(d) {
 		return nil
 	}
 	denied := s.denialLocked(now, d)
@@ -104,18 +104,13 @@ func (s *shard) explainLocked(now time.Time, b *quota.Bucket, p Priority) Explan
 		QuotaDetail: s.detailLocked(now, b),
 		Model:       s.ledger.Explain(now, b), Evidence: s.ledger.Evidence(b),
 	}
-	q := s.queues[b]
-	if q == nil {
-		return x
-	}
 	rank := now.Add(-p.headStart())
-	ahead := slices.DeleteFunc(slices.Clone(q.waiters), func(w *waiter) bool { return w.rank.After(rank) })
-	slices.SortFunc(ahead, func(v, w *waiter) int {
-		return cmp.Or(v.rank.Compare(w.rank), cmp.Compare(v.seq, w.seq))
-	})
+	ahead := slices.DeleteFunc(s.queues.Of(b).Places(), func(w *queue.Place[*waiter]) bool { return w.Rank.After(rank) })
+	slices.SortFunc(ahead, (*queue.Place[*waiter]).Compare)
 	x.AheadCount = len(ahead)
-	for _, w := range ahead[:min(len(ahead), maxAhead)] {
-		asked := w.rank.Add(w.priority.headStart())
+	for _, place := range ahead[:min(len(ahead), maxAhead)] {
+		w := place.Who
+		asked := w.Rank.Add(w.priority.headStart())
 		x.Ahead = append(x.Ahead, Waiting{Caller: w.request.caller, Priority: w.priority, Waited: until(asked, now)})
 	}
 	return x

@@ -9,13 +9,13 @@ func Stuck(b *Broker) []quota.Scope {
 	for _, s := range b.shards.matching(quota.Scope{}) {
 		s.mu.Lock()
 		now := s.nowLocked()
-		for bucket, q := range s.queues {
-			w := q.first()
-			if bucket == nil {
+		for q := range s.queues.All {
+			p := q.First()
+			if q.Bucket() == nil {
 				continue
 			}
-			if d := s.ledger.Check(now, quota.Request{Scope: w.scope, Costs: w.costs, Turn: bucket}); d.Allowed() {
-				stuck = append(stuck, w.scope)
+			if d := s.ledger.Check(now, quota.Request{Scope: p.Scope, Costs: p.Costs, Turn: q.Bucket()}); d.Allowed() {
+				stuck = append(stuck, p.Scope)
 			}
 		}
 		s.mu.Unlock()
@@ -50,7 +50,7 @@ func EndLife(b *Broker, id Shard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ledger != nil && !s.keeping {
-		s.endLifeLocked()
+		s.endLifeLocked(s.nowLocked())
 		s.stepLocked(s.nowLocked())
 	}
 }

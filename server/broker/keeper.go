@@ -47,7 +47,7 @@ func (s *shard) debtLocked(now time.Time) (debt, bool) {
 	case s.gone && !s.stopping:
 		return d, false
 	case s.ledger == nil:
-		return debt{own: true}, !s.gone && (s.queues[nil] != nil || s.awaited > 0)
+		return debt{own: true}, !s.gone && (s.queues.Of(nil) != nil || s.awaited > 0)
 	case s.stopping:
 		d.final, d.records = true, s.ledger.Final(now)
 	default:
@@ -116,7 +116,7 @@ func (s *shard) pay(d debt) error {
 	case err == nil:
 		s.paid(func(now time.Time) { s.ledger.Reserved(now, d.records) })
 	case errors.Is(err, ErrFenced):
-		s.paid(func(time.Time) { s.endLifeLocked() })
+		s.paid(s.endLifeLocked)
 	}
 	return err
 }

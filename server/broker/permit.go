@@ -63,7 +63,7 @@ func (ps *permits) holds(p *permit) bool { return ps.byNonce[p.nonce] == p }
 // grantLocked enters what the ledger granted.
 func (s *shard) grantLocked(w *waiter, g *quota.Permit) *permit {
 	id, n := newID(s.life)
-	p := &permit{id: id, nonce: n, caller: w.request.caller, request: w.request, costs: w.costs, grant: g}
+	p := &permit{id: id, nonce: n, caller: w.request.caller, request: w.request, costs: w.Costs, grant: g}
 	p.sendWithin, p.reportWithin = s.sendWithin, s.reportWithin
 	s.permits.add(p)
 	return p

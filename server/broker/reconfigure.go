@@ -95,7 +95,7 @@ func (s *shard) reconfigure(api API, err error) {
 	if err == nil {
 		s.adoptLocked(now, api)
 	} else {
-		for _, q := range s.queues {
+		for q := range s.queues.All {
 			s.failAllLocked(now, q, err)
 		}
 	}
@@ -109,17 +109,16 @@ func (s *shard) adoptLocked(now time.Time, api API) {
 	if api.Shadow == old.Shadow && api.Rules.Equal(old.Rules) {
 		return
 	}
-	waiting := s.unqueueLocked()
+	waiting := s.queues.Begin(s.ledger)
 	if s.ledger != nil {
 		s.ledger.Adopt(now, api.Rules)
 	}
-	for w := waiting.first(); w != nil; w = waiting.first() {
-		waiting.remove(w)
-		if w.err = api.Rules.CheckScope(w.scope); w.err != nil {
-			s.answerLocked(now, w)
+	for _, p := range waiting {
+		if p.Who.err = api.Rules.CheckScope(p.Scope); p.Who.err != nil {
+			s.answerLocked(now, p.Who)
 			continue
 		}
-		s.tryLocked(now, w)
+		s.queues.Try(now, p)
 	}
 }
 
@@ -128,19 +127,4 @@ func (s *shard) setAPILocked(api API) {
 	s.api, s.wants = api, api.Dialect.Wants()
 	s.sendWithin, s.reportWithin = api.Rules.Deadlines()
 	s.upstream.Store(&api)
-}
-
-// unqueueLocked takes all waiters from where they stand.
-func (s *shard) unqueueLocked() *queue {
-	all := &queue{}
-	for _, q := range s.queues {
-		for _, w := range q.waiters {
-			all.add(w)
-		}
-		q.waiters = nil
-		s.countLocked(q)
-	}
-	clear(s.queues)
-	s.due = nil
-	return all
 }

@@ -22,24 +22,25 @@ type shadow struct {
 // forcesLocked reports whether a call is granted in spite of the decision. One
 // that waits for the store is not: nothing is decided of it yet.
 func (s *shard) forcesLocked(d quota.Decision) bool {
-	return s.api.Shadow && !d.Allowed() && d.Reason != quota.TooLarge && !s.storingLocked(d)
+	return s.api.Shadow && !d.Allowed() && d.Reason != quota.TooLarge && !s.queues.Storing(d)
 }
 
-// forceLocked grants in shadow mode what is denied.
-func (s *shard) forceLocked(now time.Time, w *waiter, d quota.Decision) {
+// forceLocked grants in shadow mode what is denied; or reports that the call has
+// to wait for the store.
+func (s *shard) forceLocked(now time.Time, w *waiter, d quota.Decision) (stand bool) {
 	ends := s.ledger.Explain(now, d.Bucket).EndLo
 	held := shadow{held: true, limit: d.Bucket.Name(), turning: !ends.IsZero() && !now.Before(ends)}
 	w.shadowed = s.denialLocked(now, d)
-	forced := s.ledger.Take(now, quota.Request{Scope: w.scope, Costs: w.costs, Force: true})
+	forced := s.ledger.Take(now, quota.Request{Scope: w.Scope, Costs: w.Costs, Force: true})
 	if forced.Permit == nil {
 		w.shadowed = nil
-		s.decideLocked(now, w, forced) // by the store, or never
-		return
+		return s.decideLocked(now, w, forced) // by the store, or never
 	}
 	w.permit = s.grantLocked(w, forced.Permit)
 	w.permit.shadow = held
-	w.quotas = s.countedLocked(now, w.scope)
+	w.quotas = s.countedLocked(now, w.Scope)
 	s.answerLocked(now, w)
+	return false
 }
 
 // scoreLocked compares what would have become of a call with what did. An answer

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quotabroker/quotabroker/server/dialect"
+	"github.com/quotabroker/quotabroker/server/queue"
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 
@@ -43,11 +44,7 @@ type shard struct {
 
 	permits  permits
 	requests map[requestKey]*waiter
-	// seq numbers the waiters, queues holds them by bucket, due lists the queues
-	// whose first one has to try.
-	seq    uint64
-	queues map[*quota.Bucket]*queue
-	due    []*queue
+	queues   *queue.Queues[*waiter]
 
 	watchers map[*Watcher]struct{}
 
@@ -67,7 +64,7 @@ func newShard(b *Broker, id Shard, api API) *shard {
 	s.setAPILocked(api)
 	s.permits = newPermits()
 	s.requests = map[requestKey]*waiter{}
-	s.queues = map[*quota.Bucket]*queue{}
+	s.queues = queue.New((*queueHost)(s))
 	s.watchers = map[*Watcher]struct{}{}
 	return s
 }
@@ -117,13 +114,7 @@ func (s *shard) beginLocked(now time.Time, epoch uint64, records []quota.Reserva
 		s.ledger.Restore(now, records)
 	}
 	close(s.owned)
-	if q := s.queues[nil]; q != nil {
-		delete(s.queues, nil)
-		for w := q.first(); w != nil; w = q.first() {
-			q.remove(w)
-			s.tryLocked(now, w)
-		}
-	}
+	s.queueAgainLocked(now)
 	for w := range s.watchers {
 		s.showAllLocked(w)
 	}
@@ -132,7 +123,7 @@ func (s *shard) beginLocked(now time.Time, epoch uint64, records []quota.Reserva
 // endLifeLocked ends an ownership: another broker has the shard. The permits are
 // void here, the new owner counts them; those who wait stay in line for the next
 // ownership.
-func (s *shard) endLifeLocked() {
+func (s *shard) endLifeLocked(now time.Time) {
 	s.endCountsLocked()
 	s.broker.lives.end(s.life)
 	s.ledger, s.owned = nil, make(chan struct{})
@@ -142,16 +133,14 @@ func (s *shard) endLifeLocked() {
 			delete(s.requests, key)
 		}
 	}
-	all := &queue{storing: true}
-	for _, q := range s.queues {
-		for _, w := range q.waiters {
-			all.add(w)
-		}
-	}
-	clear(s.queues)
-	s.due = nil
-	if len(all.waiters) > 0 {
-		s.queues[nil] = all
+	s.queueAgainLocked(now)
+}
+
+// queueAgainLocked follows a change of ownership: those who wait ask in their
+// order.
+func (s *shard) queueAgainLocked(now time.Time) {
+	for _, p := range s.queues.Begin(s.ledger) {
+		s.queues.Try(now, p)
 	}
 }
 
@@ -199,7 +188,7 @@ func (s *shard) tick() {
 // learned again.
 func (s *shard) idleLocked(now time.Time) bool {
 	s.forgetLocked(now)
-	if len(s.permits.byNonce) > 0 || len(s.queues) > 0 || s.awaited > 0 || s.keeping {
+	if len(s.permits.byNonce) > 0 || s.queues.Len() > 0 || s.awaited > 0 || s.keeping {
 		return false
 	}
 	if s.ledger == nil {

@@ -130,8 +130,8 @@ func (s *shard) measureWaiting(c *census) {
 	if s.lateLocked(s.nowLocked()) {
 		c.Overdue++
 	}
-	if q := s.queues[nil]; q != nil {
-		c.of(LimitID{API: s.id.API}).Waiting += int64(len(q.waiters))
+	if q := s.queues.Of(nil); q != nil {
+		c.of(LimitID{API: s.id.API}).Waiting += int64(q.Len())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/quotabroker/quotabroker/server/queue"
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 
@@ -11,61 +12,57 @@ import (
 // or another caller, can tell.
 const retryLater = time.Second
 
-// tryLocked lets a waiter that stands nowhere ask for its permit.
-func (s *shard) tryLocked(now time.Time, w *waiter) {
-	if s.ledger == nil {
-		s.decideLocked(now, w, quota.Decision{Reason: quota.Reserving})
+// queueHost is the shard as the host of its queues; its lock is held throughout.
+type queueHost shard
+
+// Decide answers a waiter that stands nowhere, or has it stand at the bucket that
+// blocks it.
+func (s *queueHost) Decide(now time.Time, p *queue.Place[*waiter], d quota.Decision) (stand bool) {
+	return (*shard)(s).decideLocked(now, p.Who, d)
+}
+
+// Ends reports whether a denial ends the wait: a call that is too large never
+// goes, and in shadow mode all go.
+func (s *queueHost) Ends(d quota.Decision) bool {
+	return d.Reason == quota.TooLarge || (*shard)(s).forcesLocked(d)
+}
+
+// Blocked tells those who stand at a bucket and will not be served in time so at
+// once, whenever the first one learns more.
+func (s *queueHost) Blocked(now time.Time, q *queue.Queue[*waiter], d quota.Decision) {
+	if q.Storing() && !(*shard)(s).lateLocked(now) {
 		return
 	}
-	s.decideLocked(now, w, s.takeLocked(now, w, nil))
-}
-
-// takeLocked asks the ledger for w, at whose turn it is. Those who wait at
-// another bucket and come after w do not hold it back: their queue is hidden
-// meanwhile.
-func (s *shard) takeLocked(now time.Time, w *waiter, turn *quota.Bucket) quota.Decision {
-	var hidden []*queue
-	defer func() {
-		for _, q := range hidden {
-			s.ledger.Queue(q.bucket, len(q.waiters))
+	for _, p := range q.Places() {
+		if (*shard)(s).refuseLocked(now, p.Who, d) {
+			s.queues.Leave(p)
 		}
-	}()
-	for {
-		d := s.ledger.Take(now, quota.Request{Scope: w.scope, Costs: w.costs, Turn: turn})
-		if d.Reason != quota.Queued {
-			return d
-		}
-		q := s.queues[d.Bucket]
-		if !w.before(q.first()) {
-			return d
-		}
-		s.ledger.Queue(q.bucket, 0)
-		hidden = append(hidden, q)
 	}
 }
 
-// decideLocked answers a waiter that stands nowhere, or lets it stand at the
-// bucket that blocks it.
-func (s *shard) decideLocked(now time.Time, w *waiter, d quota.Decision) {
+// decideLocked answers a waiter that stands nowhere, or reports that it is to
+// stand at the bucket that blocks it.
+func (s *shard) decideLocked(now time.Time, w *waiter, d quota.Decision) (stand bool) {
 	switch {
 	case d.Allowed():
 		w.permit = s.grantLocked(w, d.Permit)
-		w.quotas = s.countedLocked(now, w.scope)
+		w.quotas = s.countedLocked(now, w.Scope)
 		s.answerLocked(now, w)
 	case d.Reason == quota.TooLarge:
-		w.err = s.tooLargeLocked(now, w.costs, d.Bucket)
+		w.err = s.tooLargeLocked(now, w.Costs, d.Bucket)
 		s.answerLocked(now, w)
 	case s.forcesLocked(d):
-		s.forceLocked(now, w, d)
+		return s.forceLocked(now, w, d)
 	case !s.refuseLocked(now, w, d):
-		s.standLocked(now, w, d)
+		return s.standLocked(now, w, d)
 	}
+	return false
 }
 
 // refuseLocked answers a waiter that is not to wait for what blocks it, and
 // reports whether it did.
 func (s *shard) refuseLocked(now time.Time, w *waiter, d quota.Decision) bool {
-	storing := s.storingLocked(d)
+	storing := s.queues.Storing(d)
 	switch {
 	case storing && s.lateLocked(now):
 		w.err = ErrUnavailable
@@ -80,44 +77,23 @@ func (s *shard) refuseLocked(now time.Time, w *waiter, d quota.Decision) bool {
 		return false
 	}
 	if s.ledger != nil {
-		w.quotas = s.countedLocked(now, w.scope)
+		w.quotas = s.countedLocked(now, w.Scope)
 	}
 	s.answerLocked(now, w)
 	return true
 }
 
-// storingLocked reports whether it is the store that has to be waited for, be it
-// behind others who do.
-func (s *shard) storingLocked(d quota.Decision) bool {
-	q := s.queues[d.Bucket]
-	return d.Reason == quota.Reserving || d.Reason == quota.Queued && q != nil && q.storing
-}
-
-// standLocked lets a waiter stand at the bucket of a decision, if there is room.
-func (s *shard) standLocked(now time.Time, w *waiter, d quota.Decision) {
+// standLocked reports whether there is room for a waiter to stand at the bucket of
+// a decision; if not, it is answered.
+func (s *shard) standLocked(now time.Time, w *waiter, d quota.Decision) bool {
 	if w.done == nil && !s.admitLocked(now, w, d.Bucket) {
 		s.answerLocked(now, w)
-		return
+		return false
 	}
-	q := s.queues[d.Bucket]
-	if q == nil {
-		q = &queue{bucket: d.Bucket}
-		s.queues[d.Bucket] = q
-	}
-	storing := s.storingLocked(d)
-	q.add(w)
 	if len(w.stands) < mostStands {
 		w.stands = append(w.stands, stand{now, d.Bucket, d.Reason})
 	}
-	if q.first() == w {
-		q.storing = storing
-	}
-	if q.first() == w && len(q.waiters) > 1 {
-		// Whoever was the first is not any more: the bucket must know whose turn
-		// it is.
-		s.dueLocked(q)
-	}
-	s.countLocked(q)
+	return true
 }
 
 // admitLocked counts a call among those that wait, or fills its refusal in.
@@ -134,26 +110,6 @@ func (s *shard) admitLocked(now time.Time, w *waiter, b *quota.Bucket) bool {
 	return false
 }
 
-// leaveLocked takes a waiter from where it stands.
-func (s *shard) leaveLocked(w *waiter) {
-	q := w.at
-	first := q.first() == w
-	q.remove(w)
-	if len(q.waiters) == 0 {
-		delete(s.queues, q.bucket)
-	} else if first {
-		s.dueLocked(q)
-	}
-	s.countLocked(q)
-}
-
-// countLocked tells the ledger how many wait at a bucket.
-func (s *shard) countLocked(q *queue) {
-	if q.bucket != nil {
-		s.ledger.Queue(q.bucket, len(q.waiters))
-	}
-}
-
 // answerLocked ends the wait of a waiter whose outcome is filled in.
 func (s *shard) answerLocked(now time.Time, w *waiter) {
 	w.answered, w.when = true, now
@@ -167,7 +123,7 @@ func (s *shard) answerLocked(now time.Time, w *waiter) {
 
 // failLocked ends the wait of a waiter by an error.
 func (s *shard) failLocked(now time.Time, w *waiter, err error) {
-	s.leaveLocked(w)
+	s.queues.Leave(&w.Place)
 	w.err = err
 	s.answerLocked(now, w)
 }
