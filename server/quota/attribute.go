@@ -81,8 +81,8 @@ func (s *answerState) countUnseen(told tellings) {
 	}
 	for _, b := range s.route {
 		if told.of(b) != nil {
-			b.unseen, b.seenIn = 0, b.ident
-		} else {
+			b.unseen, b.seen = 0, true
+		} else if b.unseen < forgetAfter {
 			b.unseen++
 		}
 	}

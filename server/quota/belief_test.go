@@ -177,7 +177,7 @@ func TestLapseNoticedLate(t *testing.T) {
 func (s *steps) state(b *Bucket) string {
 	var w strings.Builder
 	c := *b
-	c.turned, c.ident, c.last = 0, 0, lastWindow{} // when the turn was noticed
+	c.turned, c.ident, c.last = 0, 0, nil // when the turn was noticed
 	dumpBucket(&w, c)
 	return w.String()
 }
@@ -291,7 +291,7 @@ func heard(limits []Limit, first Answer, all []reported, order []int) model {
 		l.Settle(now, permits[i], all[i].answer)
 	}
 	for b := range l.Buckets(Scope{}) {
-		return model{b.m, b.n, b.o, b.a - b.aCov, b.available(), b.log.held, b.end, b.state}
+		return model{b.m, b.n, b.o, b.a - b.aCov, b.available(), heldBy(b), b.end, b.state}
 	}
 	return model{}
 }

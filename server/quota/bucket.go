@@ -13,12 +13,17 @@ const shortWindow = 2 * time.Second
 // and is not safe for concurrent use. The letters are those of the model:
 //
 //	available = min(m − (a − aCov), quota − n) − o
+//
+// A ledger may hold a million of them, so a bucket itself has only what an
+// ordinary call reads. What few buckets need at a time stands in parts of its
+// own that are made when they are first needed: see rare.go. What all buckets of
+// a limit share is in its rule and its tally. Small fields stand together, so
+// that they fill the words that they begin.
 type Bucket struct {
-	rule       *Limit
-	key        Scope
-	tally      *Tally
-	quota      int64 // units a window; 0 when not known
-	provenance Provenance
+	rule  *Limit
+	key   Scope
+	tally *Tally
+	quota int64 // units a window; 0 when not known
 
 	m    int64   // lowest remaining confirmed in this window, or unbounded
 	tm   instant // when m was heard
@@ -30,46 +35,40 @@ type Bucket struct {
 	// lapsed is an upper bound of how much of a − aCov lapsed unheard.
 	lapsed int64
 	// flying counts the permits in o.
-	flying int64
+	flying int32
 
-	phase
-	cooldown
-	log slidingLog
-
+	provenance Provenance
 	// doubtful says that m fell by more than our own calls explain: one answer
 	// is enough to raise it again.
 	doubtful bool
-	// risen is when an answer first said that more remains than m; a second one
-	// granted after it is believed. quotaRisen is the same of the quota.
-	risen, quotaRisen instant
-	// probeAt and probeWait pace the probes of a bucket that is closed without a
-	// reason to stay closed; zero when it is not.
-	probeAt   instant
-	probeWait time.Duration
 	// asked is true once a call has been answered while the quota was not known.
-	asked   bool
-	nextAsk instant
-	// unseen counts the answers since this bucket was last told of that spoke of
-	// others; seenIn is the window in which that was.
-	unseen int
-	seenIn instant
+	asked bool
+	// unwritten is true when the quota was told and the store was not.
+	unwritten bool
 
+	phase
+	cooldown
 	ledgerState
+
+	// log holds the charges of a bucket that is held as a sliding log; nil for
+	// any other.
+	log *slidingLog
+	// doubts is nil while there are none.
+	doubts *doubts
 }
 
 // ledgerState is what the ledger keeps with each bucket.
 type ledgerState struct {
 	chunks
-	// gate is true for a bucket that has no quota and only cools down.
-	gate bool
-	// queued is how many callers wait; want is the cost of the first.
-	queued int
-	want   int64
+	// want is the cost of the first of those who wait.
+	want int64
 	// reserved is how much of this window the store has confirmed, settled how
 	// much of that it was told the upstream has counted.
 	reserved, settled int64
-	// unwritten is true when the quota was told and the store was not.
-	unwritten bool
+	// queued is how many callers wait.
+	queued int32
+	// gate is true for a bucket that has no quota and only cools down.
+	gate bool
 	// opened and changed are true while the ledger lists the bucket so, dropped
 	// once it has forgotten it.
 	opened, changed, dropped bool
@@ -86,6 +85,9 @@ func newBucket(rule *Limit, key Scope, t *Tally, now instant) *Bucket {
 	b := &Bucket{rule: rule, key: key, tally: t, quota: rule.Quota, provenance: rule.Provenance}
 	b.m = b.full()
 	b.turned, b.ident = now, now
+	if b.logged() {
+		b.log = &slidingLog{}
+	}
 	b.carry(now)
 	return b
 }
@@ -162,7 +164,7 @@ func (b *Bucket) advance(now instant) {
 // decide is whether the bucket alone allows a call of this cost, and if not,
 // when it could; firm says that nothing but time can help before that.
 func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, firm bool) {
-	if why, retry := b.cooldown.blocks(now, b.flying); why != NoReason {
+	if why, retry := b.cooldown.blocks(now, int64(b.flying)); why != NoReason {
 		return why, retry, why == CoolingDown
 	}
 	switch {
@@ -171,8 +173,8 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 	case b.quota > 0 && cost > b.quota:
 		return TooLarge, 0, true
 	case b.quota == 0 && !b.asked && b.m == unbounded:
-		if now < b.nextAsk {
-			return Probing, b.nextAsk, false
+		if next := b.doubted().nextAsk; now < next {
+			return Probing, next, false
 		}
 		return NoReason, 0, false
 	case b.available() >= cost:
@@ -187,7 +189,7 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 
 // retryAt is when an exhausted bucket could allow a call of this cost.
 func (b *Bucket) retryAt(now instant, cost int64) instant {
-	retry := b.probeAt
+	retry := b.doubted().probeAt
 	if b.logged() && b.quota > 0 {
 		if missing := cost - (b.own() - b.o); missing > 0 {
 			return earlier(retry, b.log.freed(missing))
@@ -213,18 +215,23 @@ func (b *Bucket) probeDue(now instant, cost int64) bool {
 		b.stopProbes()
 		return false
 	}
-	if b.probeAt == 0 {
+	if b.doubted().probeAt == 0 {
 		b.probeSoon(now)
 	}
-	return now >= b.probeAt
+	return now >= b.doubts.probeAt
 }
 
 // probeSoon paces probes from the start: the first after a second.
 func (b *Bucket) probeSoon(now instant) {
-	b.probeAt, b.probeWait = now.add(probeGap), probeGap
+	d := b.doubt()
+	d.probeAt, d.probeWait = now.add(probeGap), probeGap
 }
 
-func (b *Bucket) stopProbes() { b.probeAt, b.probeWait = 0, 0 }
+func (b *Bucket) stopProbes() {
+	if b.doubts != nil {
+		b.doubts.probeAt, b.doubts.probeWait = 0, 0
+	}
+}
 
 // grant charges a call. The bucket must have allowed it.
 func (b *Bucket) grant(now instant, cost int64) {
@@ -237,10 +244,13 @@ func (b *Bucket) grant(now instant, cost int64) {
 		b.stopProbes()
 	default:
 		b.tally.Probes++
-		b.probeWait = min(2*b.probeWait, maxProbeGap)
-		b.probeAt = now.add(b.probeWait)
+		d := b.doubt()
+		d.probeWait = min(2*d.probeWait, maxProbeGap)
+		d.probeAt = now.add(d.probeWait)
 	}
-	b.nextAsk = now.add(probeGap)
+	if b.quota == 0 && !b.gate {
+		b.doubt().nextAsk = now.add(probeGap)
+	}
 	b.o += cost
 	b.flying++
 	b.cooldown.granted(now)
@@ -256,7 +266,9 @@ func (b *Bucket) ungrant(cost int64) {
 func (b *Bucket) release(now, granted instant, cost int64) {
 	b.tally.Released++
 	b.ungrant(cost)
-	b.nextAsk = now
+	if b.doubts != nil {
+		b.doubts.nextAsk = now
+	}
 	b.cooldown.heard(now, granted, false)
 }
 

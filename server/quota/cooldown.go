@@ -21,15 +21,22 @@ const (
 // cooldown closes a bucket until an instant, then lets one call probe, then a
 // few more with each success: open → cooling → probing → ramping → open.
 type cooldown struct {
+	// began is when it began: a refusal of a call that was granted before
+	// belongs to it and starts no other.
+	began instant
+	// closure is nil exactly while the bucket is open.
+	*closure
+
 	state State
 	// turns says that the end is the window's own turn, which needs no probe.
 	turns bool
 	// doublings is how often the back-off has grown.
 	doublings uint8
-	reason    string
-	// began is when it began: a refusal of a call that was granted before
-	// belongs to it and starts no other.
-	began instant
+}
+
+// closure is what is known of a cool-down that is not over.
+type closure struct {
+	reason string
 	// until is when it ends; the latest of all reports.
 	until instant
 	// probing is when the first probe could go; answers to calls granted
@@ -41,6 +48,23 @@ type cooldown struct {
 	// width is how many calls may be in flight while ramping; left is how many
 	// more successes must come without anybody held back until it ends.
 	width, left int64
+}
+
+// close puts the bucket in a state in which it is not open.
+func (c *cooldown) close(s State) {
+	if c.state = s; c.closure == nil {
+		c.closure = &closure{}
+	}
+}
+
+// clone is a cool-down of another bucket that goes on like this one.
+func (c *cooldown) clone() cooldown {
+	other := *c
+	if c.closure != nil {
+		shut := *c.closure
+		other.closure = &shut
+	}
+	return other
 }
 
 // refusal is one response that said wait.
@@ -69,7 +93,8 @@ func (c *cooldown) refuse(now instant, r refusal) bool {
 	if r.until == 0 {
 		r.until = now.add(c.backoff(r))
 	}
-	c.state, c.began, c.reason = Cooling, now, r.reason
+	c.close(Cooling)
+	c.began, c.reason = now, r.reason
 	c.until, c.turns = min(r.until, now.add(maxCooldown)), r.turns
 	return true
 }
@@ -87,10 +112,11 @@ func (c *cooldown) grown() uint8 {
 // says nothing new.
 func (c *cooldown) lengthen(now instant, r refusal) {
 	until := min(r.until, now.add(maxCooldown))
-	if until <= c.until || until <= now {
+	if until <= now || c.state != Open && until <= c.until {
 		return
 	}
-	c.state, c.until, c.turns = Cooling, until, r.turns
+	c.close(Cooling)
+	c.until, c.turns = until, r.turns
 }
 
 // backoff is exponential with full positive jitter: never shorter than the

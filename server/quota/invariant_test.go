@@ -109,7 +109,7 @@ func (h *history) take(d dice) {
 	probes := make([]bool, len(route))
 	for i, b := range route {
 		b.advance(at(h.now))
-		probes[i] = b.gate || b.state == ProbingState || b.quota == 0 || b.probeAt != 0 && at(h.now) >= b.probeAt
+		probes[i] = b.gate || b.state == ProbingState || b.quota == 0 || b.doubted().probeAt != 0 && at(h.now) >= b.doubts.probeAt
 	}
 	before := ""
 	if d.roll(8) == 0 {
@@ -157,8 +157,8 @@ func (h *history) denied(d Decision, r Request) {
 	case CoolingDown:
 		cause = b.state == Cooling && now < b.until && d.RetryAt.Equal(b.until.time())
 	case Probing:
-		cause = b.state == ProbingState && now < b.nextProbe || b.state == Ramping && b.flying >= b.width ||
-			b.quota == 0 && now < b.nextAsk
+		cause = b.state == ProbingState && now < b.nextProbe || b.state == Ramping && int64(b.flying) >= b.width ||
+			b.quota == 0 && now < b.doubted().nextAsk
 	case Reserving:
 		cause = b.stored() && b.spent()+cost > b.reserved && b.available() >= cost
 	case TooLarge:
@@ -247,7 +247,7 @@ func (h *history) again(d dice) {
 // check holds after every step: each permit has one fate, and each bucket's o is
 // the sum of what is outstanding.
 func (h *history) check() {
-	out, flying := map[*Bucket]int64{}, map[*Bucket]int64{}
+	out, flying := map[*Bucket]int64{}, map[*Bucket]int32{}
 	for _, p := range h.permits {
 		if p.Outstanding() != (h.fate[p] == "") {
 			h.Fatalf("a permit is outstanding: %v, but its fate is %q", p.Outstanding(), h.fate[p])
@@ -264,7 +264,7 @@ func (h *history) check() {
 		if b.o != out[b] || b.flying != flying[b] {
 			h.Fatalf("%s: o %d and %d flying, but %d and %d are outstanding", b.Name(), b.o, b.flying, out[b], flying[b])
 		}
-		if b.n < 0 || b.a < b.aCov || b.aCov < 0 || b.log.held < 0 || b.lapsed < 0 || b.lapsed > b.a-b.aCov ||
+		if b.n < 0 || b.a < b.aCov || b.aCov < 0 || heldBy(b) < 0 || b.lapsed < 0 || b.lapsed > b.a-b.aCov ||
 			b.end.lo > b.end.hi {
 			h.Fatalf("%s: not sound: %+v", b.Name(), *b)
 		}

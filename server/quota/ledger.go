@@ -1,6 +1,9 @@
 package quota
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Request asks a ledger for the right to make one call.
 type Request struct {
@@ -264,7 +267,7 @@ func (l *Ledger) Queue(b *Bucket, waiting int) {
 	if b.dropped {
 		return
 	}
-	b.queued = waiting
+	b.queued = int32(min(waiting, math.MaxInt32))
 	if waiting > 0 {
 		l.queued[b] = struct{}{}
 	} else {

@@ -32,8 +32,13 @@ func decisive(l *Ledger) string {
 	var b strings.Builder
 	for _, bucket := range sorted(l) {
 		c := *bucket
-		c.want, c.probeAt, c.probeWait, c.left = 0, 0, 0, 0
-		c.end, c.loPassed, c.aLo, c.bareLo = span{}, false, 0, 0
+		doubts := c.doubted()
+		doubts.probeAt, doubts.probeWait = 0, 0
+		c.doubts = &doubts
+		if c.cooldown = c.clone(); c.closure != nil {
+			c.left = 0
+		}
+		c.want, c.end, c.edge = 0, span{}, nil
 		dumpBucket(&b, c)
 	}
 	for p := range l.permits.all {
@@ -46,7 +51,21 @@ func decisive(l *Ledger) string {
 
 func dumpBucket(w *strings.Builder, b Bucket) {
 	fmt.Fprintf(w, "%s of %v: %+v ", b.rule.Name, b.key, *b.tally)
+	if b.edge != nil {
+		fmt.Fprintf(w, "edge %+v ", *b.edge)
+	}
+	if b.last != nil {
+		fmt.Fprintf(w, "last %+v ", *b.last)
+	}
+	if b.log != nil {
+		fmt.Fprintf(w, "log %+v ", *b.log)
+	}
+	if b.closure != nil {
+		fmt.Fprintf(w, "closure %+v ", *b.closure)
+	}
+	fmt.Fprintf(w, "doubts %+v hearsay %+v ", b.doubted(), b.heardOf())
 	b.rule, b.tally, b.key = nil, nil, Scope{}
+	b.edge, b.last, b.log, b.closure, b.doubts, b.hearsay = nil, nil, nil, nil, nil, nil
 	fmt.Fprintf(w, "%+v\n", b)
 }
 

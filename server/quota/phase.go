@@ -20,38 +20,24 @@ type phase struct {
 	end span
 	// pad is how early we once turned: from then on we turn that much later.
 	pad time.Duration
-	// epoch is the window's reset as the upstream wrote it, 0 when it did not.
-	epoch int64
+
+	// hearsay is what answers said of the end; nil when they said nothing.
+	hearsay *hearsay
+	// edge is set once end.lo has passed.
+	edge *edge
+	// last is the window before this one; nil when there was none.
+	last *lastWindow
+
 	// told is true once any answer told a reset.
 	told bool
 	// jittery is true once two resets of one window disagreed: from then on the
-	// end lies anywhere in hull, which holds all that was told of this window.
+	// end lies anywhere in the hull of all that was told of this window.
 	jittery bool
-	hull    span
-	// longest is the furthest away that a reset ever was: a lower bound of a
-	// period that nobody told.
-	longest time.Duration
-
-	// bare is the cost answered in this window with numbers but without a reset,
-	// and bareAt when the last of it was heard.
-	bare   int64
-	bareAt instant
-	// loPassed is true once end.lo has passed; aLo and bareLo are the sums a and
-	// bare as they stood then. What came later may belong to the next window.
-	loPassed    bool
-	aLo, bareLo int64
-
-	// last is the window before this one, in case we turned early.
-	last lastWindow
-}
-
-// lastWindow is what is kept of the window before.
-type lastWindow struct {
-	turned instant
-	end    span
-	epoch  int64
-	m, n   int64
-	aCov   int64
+	// seen is true once an answer spoke of the bucket in this window.
+	seen bool
+	// unseen counts the answers since the last such that spoke of other buckets,
+	// up to forgetAfter.
+	unseen uint8
 }
 
 // turnsAt is when the window turns by the clock; its end must be known.
@@ -60,8 +46,8 @@ func (p *phase) turnsAt() instant { return p.end.hi.add(p.pad) }
 // passLo notes what may belong to the next window, from the first moment at
 // which the window may have ended.
 func (b *Bucket) passLo(now instant) {
-	if b.end.known() && !b.loPassed && now >= b.end.lo {
-		b.loPassed, b.aLo, b.bareLo = true, b.a, b.bare
+	if b.end.known() && b.edge == nil && now >= b.end.lo {
+		b.edge = &edge{b.a, b.heardOf().bare}
 	}
 }
 
@@ -69,8 +55,11 @@ func (b *Bucket) passLo(now instant) {
 // either window is charged to the new one.
 func (b *Bucket) turn(now instant) {
 	bare, covered := b.straddling()
+	passed := b.edge
 	b.begin(now)
-	b.cover(b.aLo)
+	if passed != nil {
+		b.cover(passed.a)
+	}
 	b.a += bare + covered
 	b.m, b.n = b.full(), bare
 	b.carry(now)
@@ -81,22 +70,30 @@ func (b *Bucket) turn(now instant) {
 // ended with numbers but without a reset; and what such numbers covered of the
 // sum since then. For the next window all of it is uncovered.
 func (b *Bucket) straddling() (bare, covered int64) {
-	if !b.loPassed {
-		return b.bare, 0
+	bare = b.heardOf().bare
+	if b.edge == nil {
+		return bare, 0
 	}
-	return b.bare - b.bareLo, max(0, b.aCov-b.aLo)
+	return bare - b.edge.bare, max(0, b.aCov-b.edge.a)
 }
 
 // begin starts a new window and keeps what is needed of the old.
 func (b *Bucket) begin(now instant) {
-	if b.last.turned != 0 && b.quota > 0 {
+	if b.last == nil {
+		b.last = &lastWindow{}
+	} else if b.quota > 0 {
 		b.tally.Use.observe(b.quota-b.available()-b.o, b.quota)
 	}
-	b.last = lastWindow{b.turned, b.end, b.epoch, b.m, b.n, b.aCov}
-	b.turned, b.ident = now, max(now, b.ident+1)
-	b.end, b.hull, b.epoch, b.loPassed, b.bare = span{}, span{}, 0, false, 0
-	b.risen, b.doubtful = 0, false
+	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov}
+	b.turned, b.ident, b.seen = now, max(now, b.ident+1), false
+	b.end, b.edge = span{}, nil
+	if h := b.hearsay; h != nil {
+		h.hull, h.epoch, h.bare = span{}, 0, 0
+	}
+	b.doubtful = false
+	b.unrise()
 	b.stopProbes()
+	b.undoubt()
 	b.reserved, b.settled = 0, 0
 	if b.quota == 0 && b.m != unbounded {
 		b.asked = false
@@ -112,7 +109,9 @@ func (b *Bucket) carry(now instant) {
 	guard := min(calendarGuard, w.period()/20)
 	next := at(w.next(now.time()))
 	b.end = span{next.add(-guard), next.add(guard)}
-	b.hull = b.end
+	if b.hearsay != nil {
+		b.hearsay.hull = b.end
+	}
 	b.passLo(now)
 }
 
@@ -124,8 +123,8 @@ func (b *Bucket) settledFirst(now, granted instant) {
 		return
 	}
 	lo := now
-	if b.last.end.known() {
-		lo = max(lo, b.last.end.lo.add(period))
+	if last := b.lastEnd(); last.known() {
+		lo = max(lo, last.lo.add(period))
 	}
 	b.end = span{lo, max(lo, now.add(period))}
 	b.passLo(now)
@@ -182,16 +181,16 @@ const (
 // were early.
 func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 	switch {
-	case !reset.known() || epoch != 0 && epoch == b.epoch:
+	case !reset.known() || epoch != 0 && epoch == b.heardOf().epoch:
 		return thisWindow
 	case b.logged() && reset.lo <= now:
 		return eitherWindow // it may have ended, and nothing says what came then
 	case b.logged():
 		return thisWindow
 	}
-	ends := b.ends()
+	ends, lastEnd := b.ends(), b.lastEnd()
 	this := reset.hi >= ends.lo && reset.lo <= ends.hi
-	last := b.last.end.known() && reset.lo <= b.last.end.hi.add(b.pad) ||
+	last := lastEnd.known() && reset.lo <= lastEnd.hi.add(b.pad) ||
 		b.end.known() && b.mayPrecede(granted) && reset.lo <= b.end.hi.add(-b.reach())
 	next := b.end.known() && reset.hi >= b.end.lo.add(b.reach())
 	switch {
@@ -205,9 +204,9 @@ func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 		return thisWindow // beside it: two resets of one window disagree
 	case granted < b.turned:
 		return pastWindow
-	case b.last.end.known() && (!b.end.known() || reset.mid() < b.last.end.mid().add(b.half())):
+	case lastEnd.known() && (!b.end.known() || reset.mid() < lastEnd.mid().add(b.half())):
 		return sameAsLast
-	case b.last.end.known():
+	case lastEnd.known():
 		return pastWindow // one that came and went between the last and this
 	}
 	return thisWindow
@@ -226,8 +225,8 @@ func (b *Bucket) ends() span {
 	switch {
 	case b.end.known():
 		return b.end
-	case b.last.end.known():
-		return span{max(b.last.end.lo.add(b.reach()), b.turned), never}
+	case b.lastEnd().known():
+		return span{max(b.lastEnd().lo.add(b.reach()), b.turned), never}
 	default:
 		return span{b.turned, never}
 	}
@@ -239,7 +238,7 @@ func (b *Bucket) reach() time.Duration {
 	if p := b.rule.Window.period(); p > 0 {
 		return p / 10 * 9
 	}
-	return b.longest
+	return b.heardOf().longest
 }
 
 // half is half a period: what tells one window's reset from the next one's.
@@ -250,21 +249,31 @@ func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
 	if !reset.known() {
 		return
 	}
+	h := b.hearOfEnd()
 	switch narrowed := (span{max(b.end.lo, reset.lo), min(b.end.hi, reset.hi)}); {
 	case !b.end.known() || b.logged():
-		b.hull = reset
+		h.hull = reset
 		b.setEnd(now, reset)
 	case b.jittery || narrowed.lo > narrowed.hi:
 		b.jittery = true
-		b.hull = b.hull.with(b.end).with(reset)
-		b.setEnd(now, b.hull)
+		h.hull = h.hull.with(b.end).with(reset)
+		b.setEnd(now, h.hull)
 	default:
-		b.hull = b.hull.with(reset)
+		h.hull = h.hull.with(reset)
 		b.setEnd(now, narrowed)
 	}
-	b.epoch = epoch
-	b.longest = max(b.longest, reset.hi.sub(now))
+	h.epoch = epoch
+	h.longest = max(h.longest, reset.hi.sub(now))
 	b.tellPhase()
+}
+
+// hearOfEnd is the hearsay, made when there is none: an end that is known without
+// being told counts as told first.
+func (b *Bucket) hearOfEnd() *hearsay {
+	if b.hearsay == nil && b.rule.Window.carries() {
+		b.hearOf().hull = b.end
+	}
+	return b.hearOf()
 }
 
 // endTightens reports whether a reset that came without a permit may be learned:
@@ -283,9 +292,9 @@ func (b *Bucket) endTightens(reset span) bool {
 func (b *Bucket) setEnd(now instant, end span) {
 	switch {
 	case end.lo > now:
-		b.loPassed = false
-	case !b.loPassed:
-		b.loPassed, b.aLo, b.bareLo = true, b.aCov, 0
+		b.edge = nil
+	case b.edge == nil:
+		b.edge = &edge{a: b.aCov}
 	}
 	b.end = end
 }
@@ -300,8 +309,8 @@ func (b *Bucket) tellPhase() {
 	b.told = true
 	if was && !b.logged() {
 		b.n = b.log.held
-		b.log = slidingLog{}
-		b.last = lastWindow{} // a log's turns are none
+		b.log = nil
+		b.last = nil // a log's turns are none
 	}
 }
 
@@ -309,11 +318,11 @@ func (b *Bucket) tellPhase() {
 // may belong to either window stays charged until an answer covers it.
 func (b *Bucket) prove(w news) {
 	bare, covered := b.straddling()
-	if w.granted >= b.bareAt {
+	if w.granted >= b.heardOf().bareAt {
 		bare, covered = 0, 0
 	}
-	if b.loPassed {
-		b.cover(b.aLo)
+	if b.edge != nil {
+		b.cover(b.edge.a)
 	}
 	b.begin(w.now)
 	b.learnEnd(w.now, w.reset, w.epoch)
@@ -336,8 +345,8 @@ func (b *Bucket) unturn(w news) {
 	b.m = min(b.m, b.last.m)
 	b.n += b.last.n
 	b.turned, b.aCov = b.last.turned, b.last.aCov
-	b.last = lastWindow{}
-	b.end, b.loPassed = span{}, false
+	b.last, b.edge = nil, nil
+	b.end = span{}
 	b.learnEnd(w.now, w.reset, w.epoch)
 	b.takeNumbers(w)
 }

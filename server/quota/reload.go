@@ -163,7 +163,8 @@ func (b *Bucket) reconfigure(rule *Limit) bool {
 	default:
 		return false // responses told less, or as much
 	}
-	b.quota, b.provenance, b.quotaRisen = rule.Quota, rule.Provenance, 0
+	b.quota, b.provenance = rule.Quota, rule.Provenance
+	b.unriseQuota()
 	return true
 }
 
@@ -176,8 +177,11 @@ func (b *Bucket) unlearn() bool {
 	if !b.heardNow() {
 		b.m = unbounded
 	}
-	b.quota, b.provenance, b.quotaRisen = 0, Nobody, 0
-	b.asked, b.nextAsk = false, 0
+	b.quota, b.provenance = 0, Nobody
+	b.unriseQuota()
+	if b.asked = false; b.doubts != nil {
+		b.doubts.nextAsk = 0
+	}
 	return true
 }
 
@@ -240,9 +244,11 @@ func (l *Ledger) heirs(now instant, old *Bucket, already map[*Bucket]int64) (hei
 // takeOver follows a bucket that goes: no earlier in the store, and as long in its
 // cool-down, whose end says nothing of this one's window.
 func (b *Bucket) takeOver(old *Bucket) {
-	b.ident = max(b.ident, old.ident+1)
+	if old.ident >= b.ident {
+		b.ident, b.seen = old.ident+1, false
+	}
 	if old.state != Open && (b.state == Open || old.until > b.until) {
-		b.cooldown = old.cooldown
+		b.cooldown = old.cooldown.clone()
 		b.turns = false
 	}
 }

@@ -242,7 +242,8 @@ func (b *Bucket) restore(now instant, r Reservation) {
 		b.quota, b.provenance, b.m = r.Quota, Told, min(b.m, r.Quota)
 	}
 	if until := instant(r.CoolUntil); until > now {
-		b.state, b.began, b.until, b.reason = Cooling, now, min(until, now.add(maxCooldown)), r.CoolReason
+		b.close(Cooling)
+		b.began, b.until, b.reason = now, min(until, now.add(maxCooldown)), r.CoolReason
 		b.turns = r.CoolUntil == r.Hi
 	}
 	b.told = b.told || r.Hi != 0 && r.Reserved > 0
@@ -250,7 +251,7 @@ func (b *Bucket) restore(now instant, r Reservation) {
 	if !b.stored() || r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
 		return
 	}
-	b.turned, b.ident = min(instant(r.Began), now), instant(r.Began)
+	b.turned, b.ident, b.seen = min(instant(r.Began), now), instant(r.Began), false
 	// One that ends later than this kind of window can was recorded before the
 	// limit's window was configured as it is now.
 	if r.Hi != 0 && (period == 0 || instant(r.Hi) <= now.add(2*period)) {

@@ -241,7 +241,7 @@ func (l *Ledger) forgetUnseen(s *answerState) {
 // forget drops a limit that only responses told of, once they do not any more and
 // its window has ended. One that is configured as not known is not known again.
 func (l *Ledger) forget(b *Bucket) {
-	if b.ident == b.seenIn && b.end.known() || b.busy() {
+	if b.seen && b.end.known() || b.busy() {
 		return
 	}
 	switch {

@@ -68,8 +68,9 @@ func (b *Bucket) count(w news) {
 	}
 	b.n += w.cost
 	if w.remaining != Unknown && !w.reset.known() {
-		b.bare += w.cost
-		b.bareAt = w.now
+		h := b.hearOf()
+		h.bare += w.cost
+		h.bareAt = w.now
 	}
 }
 
@@ -93,7 +94,7 @@ func (b *Bucket) stale(now, granted instant, reset span, epoch int64) bool {
 // is believed at once, a rise when a second answer confirms it.
 func (b *Bucket) takeNumbers(w news) (effect string) {
 	b.takeQuota(w)
-	r := w.remaining
+	r, risen := w.remaining, b.doubted().risen
 	switch {
 	case r == Unknown:
 		return "says nothing of what remains"
@@ -101,18 +102,19 @@ func (b *Bucket) takeNumbers(w news) (effect string) {
 		effect = b.fall(w)
 	case w.granted < b.tm || w.tighten:
 		return "overtaken by a later answer: ignored"
-	case b.doubtful || b.risen != 0 && w.granted >= b.risen:
+	case b.doubtful || risen != 0 && w.granted >= risen:
 		if b.endless() {
 			b.begin(w.now) // only a turn can have raised it
 			b.n = 0
 		}
 		b.m, b.tm = r, w.now
 		b.cover(w.a)
-		b.risen, b.doubtful = 0, false
+		b.doubtful = false
+		b.unrise()
 		b.stopProbes()
 		effect = "a rise, confirmed: believed"
 	default:
-		b.risen = w.now
+		b.doubt().risen = w.now
 		b.probeSoon(w.now)
 		effect = "a rise: a second answer must confirm it"
 	}
@@ -126,7 +128,8 @@ func (b *Bucket) fall(w news) (effect string) {
 	explained := w.held + b.a - b.aCov + b.quota/10
 	doubt := !w.blocked && b.tm != 0 && b.m != unbounded && b.m-w.remaining > explained
 	if w.granted >= b.tm {
-		b.doubtful, b.risen = doubt, 0
+		b.doubtful = doubt
+		b.unrise()
 	} else {
 		b.doubtful = b.doubtful || doubt
 	}
@@ -152,7 +155,7 @@ func (b *Bucket) logEnd(now instant) {
 func (b *Bucket) takeQuota(w news) {
 	q := w.quota
 	if q == 0 || q == b.quota {
-		b.quotaRisen = 0
+		b.unriseQuota()
 		return
 	}
 	switch {
@@ -162,11 +165,12 @@ func (b *Bucket) takeQuota(w news) {
 		b.m = min(b.m, q)
 	case w.tighten || b.rule.Provenance == Configured && q > b.rule.Quota:
 		return
-	case b.quotaRisen == 0 || w.granted < b.quotaRisen:
-		b.quotaRisen = w.now
+	case b.doubted().quotaRisen == 0 || w.granted < b.doubts.quotaRisen:
+		b.doubt().quotaRisen = w.now
 		return
 	}
-	b.quota, b.provenance, b.quotaRisen = q, Told, 0
+	b.quota, b.provenance = q, Told
+	b.unriseQuota()
 	b.unwritten = true
 }
 
@@ -200,7 +204,7 @@ func (b *Bucket) shut(now instant, r refusal) bool {
 	case r.until == 0 && period > 0 && period <= time.Minute:
 		r.until, r.turns = now.add(period), true
 		b.end = span{now, r.until}
-		b.loPassed = false
+		b.edge = nil
 		b.passLo(now)
 	}
 	began := b.refuse(now, r)

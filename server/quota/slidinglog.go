@@ -40,8 +40,11 @@ func stepEnd(t instant, period time.Duration) instant {
 	return (t + step - 1) / step * step
 }
 
-// expire frees what has ended.
+// expire frees what has ended. It may be called of no log.
 func (g *slidingLog) expire(now instant) {
+	if g == nil {
+		return
+	}
 	i := 0
 	for i < len(g.charges) && g.charges[i].until <= now {
 		g.held -= g.charges[i].cost

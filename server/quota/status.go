@@ -10,7 +10,7 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 		Quota: Unknown, Remaining: Unknown, Period: b.rule.Window.period(),
 		State: b.state, Provenance: b.provenance,
 	}
-	s.Outstanding, s.Waiting = b.flying, int64(b.queued)
+	s.Outstanding, s.Waiting = int64(b.flying), int64(b.queued)
 	if b.quota > 0 {
 		s.Quota, s.Used, s.Others = b.quota, b.spent(), b.others()
 	}

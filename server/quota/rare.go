@@ -1,0 +1,114 @@
+package quota
+
+import "time"
+
+// The parts of a [Bucket] that few buckets have at a time. A part is nil until it
+// is first needed, and made by the method that is about to write it; the methods
+// that read one give the zero value of a part that there is not. The parts that
+// are not here stand where their rules do: the closure of a cool-down, and the
+// slidingLog.
+
+// doubts is what a bucket is not sure of. A bucket whose numbers agree with what
+// it knows has none.
+type doubts struct {
+	// risen is when an answer first said that more remains than m; a second one
+	// granted after it is believed. quotaRisen is the same of the quota.
+	risen, quotaRisen instant
+	// probeAt and probeWait pace the probes of a bucket that is closed without a
+	// reason to stay closed; zero when it is not.
+	probeAt   instant
+	probeWait time.Duration
+	// nextAsk is when the next call may go out while the quota is not known and
+	// nobody has answered.
+	nextAsk instant
+}
+
+func (b *Bucket) doubted() doubts {
+	if b.doubts == nil {
+		return doubts{}
+	}
+	return *b.doubts
+}
+
+func (b *Bucket) doubt() *doubts {
+	if b.doubts == nil {
+		b.doubts = &doubts{}
+	}
+	return b.doubts
+}
+
+// unrise forgets that an answer said that more remains.
+func (b *Bucket) unrise() {
+	if b.doubts != nil {
+		b.doubts.risen = 0
+	}
+}
+
+// unriseQuota forgets that an answer said that the quota is greater.
+func (b *Bucket) unriseQuota() {
+	if b.doubts != nil {
+		b.doubts.quotaRisen = 0
+	}
+}
+
+// undoubt lets go of doubts that are settled.
+func (b *Bucket) undoubt() {
+	if b.doubts != nil && *b.doubts == (doubts{}) {
+		b.doubts = nil
+	}
+}
+
+// hearsay is what answers said of a window's end. A bucket of which no answer
+// told a reset, nor what remains, has none.
+type hearsay struct {
+	// epoch is the window's reset as the upstream wrote it, 0 when it did not.
+	epoch int64
+	// hull holds all ends that were told of this window.
+	hull span
+	// longest is the furthest away that a reset ever was: a lower bound of a
+	// period that nobody told.
+	longest time.Duration
+	// bare is the cost answered in this window with numbers but without a reset,
+	// and bareAt when the last of it was heard.
+	bare   int64
+	bareAt instant
+}
+
+func (p *phase) heardOf() hearsay {
+	if p.hearsay == nil {
+		return hearsay{}
+	}
+	return *p.hearsay
+}
+
+func (p *phase) hearOf() *hearsay {
+	if p.hearsay == nil {
+		p.hearsay = &hearsay{}
+	}
+	return p.hearsay
+}
+
+// edge is the sums a and bare as they stood when the window may have ended: what
+// came later may belong to the next one. A window that has not come so far has
+// none.
+type edge struct {
+	a, bare int64
+}
+
+// lastWindow is what is kept of the window before, in case we turned early. A
+// bucket in its first window has none.
+type lastWindow struct {
+	turned instant
+	end    span
+	epoch  int64
+	m, n   int64
+	aCov   int64
+}
+
+// lastEnd bounds when the window before ended; unknown when there was none.
+func (p *phase) lastEnd() span {
+	if p.last == nil {
+		return span{}
+	}
+	return p.last.end
+}
