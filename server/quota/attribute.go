@@ -142,7 +142,7 @@ func (l *Ledger) shut(now instant, b *Bucket, r refusal) {
 	if b.shut(now, r) {
 		b.tally.Cooldowns++
 		l.generation++
-		l.revoked = append(l.revoked, Revocation{Scope: b.key, Generation: l.generation, Reason: b.reason})
+		l.revoked = append(l.revoked, Revocation{Scope: b.Key(), Generation: l.generation, Reason: b.reason})
 	}
 	l.cooling[b] = struct{}{}
 	l.wanting[b] = struct{}{}

@@ -16,13 +16,12 @@ const shortWindow = 2 * time.Second
 //
 // A ledger may hold a million of them, so a bucket itself has only what an
 // ordinary call reads. What few buckets need at a time stands in parts of its
-// own that are made when they are first needed: see rare.go. What all buckets of
-// a limit share is in its rule and its tally. Small fields stand together, so
-// that they fill the words that they begin.
+// own that are made when they are first needed: see rare.go. What many share,
+// rule, tally and most of the key, is in their kin. Small fields stand together,
+// so that they fill the words that they begin.
 type Bucket struct {
-	rule  *Limit
-	key   Scope
-	tally *Tally
+	*kin
+	user  string
 	quota int64 // units a window; 0 when not known
 
 	m    int64   // lowest remaining confirmed in this window, or unbounded
@@ -67,8 +66,6 @@ type ledgerState struct {
 	reserved, settled int64
 	// queued is how many callers wait.
 	queued int32
-	// gate is true for a bucket that has no quota and only cools down.
-	gate bool
 	// opened and changed are true while the ledger lists the bucket so, dropped
 	// once it has forgotten it.
 	opened, changed, dropped bool
@@ -79,10 +76,10 @@ func (b *Bucket) Name() string { return b.rule.Name }
 
 // Key is what the bucket counts: the scope's parts by which its limit is
 // counted, the others empty.
-func (b *Bucket) Key() Scope { return b.key }
+func (b *Bucket) Key() Scope { return b.key(b.user) }
 
-func newBucket(rule *Limit, key Scope, t *Tally, now instant) *Bucket {
-	b := &Bucket{rule: rule, key: key, tally: t, quota: rule.Quota, provenance: rule.Provenance}
+func newBucket(k *kin, user string, now instant) *Bucket {
+	b := &Bucket{kin: k, user: user, quota: k.rule.Quota, provenance: k.rule.Provenance}
 	b.m = b.full()
 	b.turned, b.ident = now, now
 	if b.logged() {

@@ -29,12 +29,18 @@ type Ledger struct {
 	// upstream has counted it or never will.
 	lapsesAfter time.Duration
 
-	buckets map[bucketID]*Bucket
+	// home is the API and the application of all scopes, of which the first tells it.
+	home Scope
+	// families is the buckets by limit, size how many there are.
+	families map[string]*family
+	size     int
 	// told are the limits that responses told of and nobody configured.
 	told []*Limit
-	// routes caches which buckets count a scope; it is cleared when that may
-	// change.
-	routes  map[Scope][]*Bucket
+	// plans caches which kins count the calls of an endpoint; it is cleared, and
+	// planned another, when that may change. routed is the room of the last route.
+	plans   map[planID]plan
+	planned uint64
+	routed  []*Bucket
 	permits permitQueue
 
 	generation uint64
@@ -46,7 +52,6 @@ type Ledger struct {
 	toldOpened, toldChanged []*Bucket
 	revoked                 []Revocation
 
-	tallies map[string]*Tally
 	// evidence is what is kept of reports, explained the buckets that have any,
 	// in the order in which they were first heard of.
 	evidence  map[*Bucket][]Evidence
@@ -58,25 +63,17 @@ type Ledger struct {
 	swept     int
 }
 
-// bucketID identifies a bucket: a limit's name and what it counts.
-type bucketID struct {
-	limit string
-	key   Scope
-}
-
 // NewLedger makes the ledger of one application of the rules' API. The seed makes
 // the jitter of back-offs differ between applications and runs.
 func NewLedger(rules *Rules, seed uint64) *Ledger {
 	send, _ := rules.Deadlines()
 	return &Ledger{
 		rules: rules, lapsesAfter: send + Flight, random: splitmix(seed),
-		buckets: make(map[bucketID]*Bucket),
-		routes:  make(map[Scope][]*Bucket),
-		queued:  make(map[*Bucket]struct{}),
-		cooling: make(map[*Bucket]struct{}),
-		wanting: make(map[*Bucket]struct{}),
-
-		tallies:  make(map[string]*Tally),
+		families: make(map[string]*family),
+		plans:    make(map[planID]plan),
+		queued:   make(map[*Bucket]struct{}),
+		cooling:  make(map[*Bucket]struct{}),
+		wanting:  make(map[*Bucket]struct{}),
 		evidence: make(map[*Bucket][]Evidence),
 	}
 }
@@ -322,16 +319,16 @@ func (l *Ledger) Revoked() []Revocation {
 // Buckets yields every bucket whose key matches the pattern, in no order.
 func (l *Ledger) Buckets(pattern Scope) func(yield func(*Bucket) bool) {
 	return func(yield func(*Bucket) bool) {
-		for _, b := range l.buckets {
-			if b.key.Matches(pattern) && !yield(b) {
+		for b := range l.all {
+			if b.Key().Matches(pattern) && !yield(b) {
 				return
 			}
 		}
 	}
 }
 
-// Counted is the buckets that count a call of this scope. The slice must not be
-// changed.
+// Counted is the buckets that count a call of this scope. The slice is good until
+// the next call.
 func (l *Ledger) Counted(now time.Time, s Scope) []*Bucket { return l.route(at(now), s) }
 
 // splitmix is a small random number generator: the ledger may not read one, and

@@ -137,16 +137,10 @@ func orDefault(d, def time.Duration) time.Duration {
 // For is the limits that count a call of this scope, overrides applied.
 func (r *Rules) For(s Scope) []Limit {
 	var limits []Limit
-	for _, l := range r.Limits {
-		if !l.Per.Applies(s) {
-			continue
+	for i := range r.Limits {
+		if l := &r.Limits[i]; l.Per.Applies(s) {
+			limits = append(limits, *r.overridden(l, s.Endpoint))
 		}
-		if l.Per.Endpoint {
-			if q, ok := r.override(l.Name, s.Endpoint); ok {
-				l.Quota, l.Provenance = q, Configured
-			}
-		}
-		limits = append(limits, l)
 	}
 	return limits
 }

@@ -1,98 +1,9 @@
 package quota
 
 import (
-	"cmp"
-	"fmt"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 )
-
-// dump is all that the ledger knows, in a fixed order.
-func dump(l *Ledger) string {
-	var b strings.Builder
-	for _, bucket := range sorted(l) {
-		dumpBucket(&b, *bucket)
-	}
-	for p := range l.permits.all {
-		fmt.Fprintf(&b, "permit of %v at %d\n", p.Scope, p.granted)
-	}
-	fmt.Fprintf(&b, "generation %d random %d told %d queued %d cooling %d wanting %d opened %d changed %d revoked %d ghosts %d hold %d\n",
-		l.generation, l.random, len(l.told), len(l.queued), len(l.cooling), len(l.wanting),
-		len(l.opened), len(l.changed), len(l.revoked), len(l.ghosts), l.holdUntil)
-	return b.String()
-}
-
-// decisive is what decides: all that the ledger knows but what a denial notes so
-// that the bucket opens again. That is the reservation it asks the store for, the
-// pace of probes, by when a window ends of which no answer will tell, and that the
-// ramp still holds somebody back.
-func decisive(l *Ledger) string {
-	var b strings.Builder
-	for _, bucket := range sorted(l) {
-		c := *bucket
-		doubts := c.doubted()
-		doubts.probeAt, doubts.probeWait = 0, 0
-		c.doubts = &doubts
-		if c.cooldown = c.clone(); c.closure != nil {
-			c.left = 0
-		}
-		c.want, c.end, c.edge = 0, span{}, nil
-		dumpBucket(&b, c)
-	}
-	for p := range l.permits.all {
-		fmt.Fprintf(&b, "permit of %v at %d\n", p.Scope, p.granted)
-	}
-	fmt.Fprintf(&b, "generation %d random %d told %d opened %d changed %d revoked %d",
-		l.generation, l.random, len(l.told), len(l.opened), len(l.changed), len(l.revoked))
-	return b.String()
-}
-
-func dumpBucket(w *strings.Builder, b Bucket) {
-	fmt.Fprintf(w, "%s of %v: %+v ", b.rule.Name, b.key, *b.tally)
-	if b.edge != nil {
-		fmt.Fprintf(w, "edge %+v ", *b.edge)
-	}
-	if b.last != nil {
-		fmt.Fprintf(w, "last %+v ", *b.last)
-	}
-	if b.log != nil {
-		fmt.Fprintf(w, "log %+v ", *b.log)
-	}
-	if b.closure != nil {
-		fmt.Fprintf(w, "closure %+v ", *b.closure)
-	}
-	fmt.Fprintf(w, "doubts %+v hearsay %+v ", b.doubted(), b.heardOf())
-	b.rule, b.tally, b.key = nil, nil, Scope{}
-	b.edge, b.last, b.log, b.closure, b.doubts, b.hearsay = nil, nil, nil, nil, nil, nil
-	fmt.Fprintf(w, "%+v\n", b)
-}
-
-func sorted(l *Ledger) []*Bucket {
-	return slices.SortedFunc(l.Buckets(Scope{}), func(x, y *Bucket) int {
-		return cmp.Or(cmp.Compare(x.rule.Name, y.rule.Name), cmp.Compare(x.key.String(), y.key.String()))
-	})
-}
-
-// diff is the lines by which two dumps differ.
-func diff(before, after string) string {
-	var b strings.Builder
-	was, is := strings.Split(before, "\n"), strings.Split(after, "\n")
-	for i := range max(len(was), len(is)) {
-		x, y := "", ""
-		if i < len(was) {
-			x = was[i]
-		}
-		if i < len(is) {
-			y = is[i]
-		}
-		if x != y {
-			fmt.Fprintf(&b, "- %s\n+ %s\n", x, y)
-		}
-	}
-	return b.String()
-}
 
 // unchanged checks that do changes nothing.
 func (s *steps) unchanged(what string, do func()) {

@@ -138,7 +138,7 @@ func TestLateReportOfADroppedBucket(t *testing.T) {
 	s.l.Changed()
 	s.l.swept = -1024
 	s.l.sweep(at(at0(day)))
-	if n := len(s.l.buckets); n != 0 {
+	if n := s.l.size; n != 0 {
 		t.Fatalf("%d buckets kept: the case does not arise", n)
 	}
 	s.settle(day, p, Answer{})
@@ -164,7 +164,7 @@ func TestLateRefusalOfADroppedBucket(t *testing.T) {
 	s.l.sweep(at(at0(day)))
 	s.settle(day, p, refused(numbersReset(1000, 0, time.Hour)))
 	for b := range s.l.cooling {
-		if s.l.buckets[bucketID{b.rule.Name, b.key}] != b {
+		if s.l.find(b.rule.Name, b.Key()) != b {
 			t.Errorf("a dropped %s cools down", b.Name())
 		}
 	}
@@ -345,7 +345,7 @@ func TestTalliesAddUp(t *testing.T) {
 	o := numbersReset(60, 50, 30*time.Second)
 	o.Observations[0].Limit = "burst"
 	s.settle(0.1, a, o)
-	if got := s.l.tally("burst"); got.Granted < got.Settled {
+	if got := s.l.family("burst").tally; got.Granted < got.Settled {
 		t.Errorf("granted %d, settled %d", got.Granted, got.Settled)
 	}
 }

@@ -54,7 +54,7 @@ func (l *Ledger) Adopt(now time.Time, rules *Rules) {
 	send, _ := rules.Deadlines()
 	alike := rules.countAs(l.rules)
 	l.rules, l.lapsesAfter = rules, send+Flight
-	clear(l.routes)
+	l.replan()
 	l.untell()
 	l.succeed(t, l.reconfigure())
 	if !alike {
@@ -91,50 +91,54 @@ func (l *Ledger) untell() {
 // reconfigure gives each bucket its new rule, and drops and returns those that
 // have none.
 func (l *Ledger) reconfigure() (old []*Bucket) {
-	own := make(map[ownRule]*Limit)
-	for _, b := range l.buckets {
-		if b.gate || slices.Contains(l.told, b.rule) {
-			continue
-		}
-		rule := l.ruleFor(b, own)
-		if rule == nil || !rule.countsAs(b.rule) {
-			old = append(old, b)
-			l.drop(b)
-			continue
-		}
-		if b.reconfigure(rule) {
-			l.open(b)
-			l.change(b)
+	for _, f := range l.families {
+		for _, k := range f.kins {
+			if k.gate || slices.Contains(l.told, k.rule) {
+				continue
+			}
+			if rule := l.ruleFor(k); rule != nil && rule.countsAs(k.rule) {
+				l.reconfigureKin(k, rule)
+				continue
+			}
+			for b := range k.all {
+				old = append(old, b)
+				l.drop(b)
+			}
 		}
 	}
 	return old
 }
 
-// ownRule identifies a limit as it is for one endpoint.
-type ownRule struct{ limit, endpoint string }
+func (l *Ledger) reconfigureKin(k *kin, rule *Limit) {
+	was := k.rule
+	k.rule = rule
+	for b := range k.all {
+		if b.reconfigure(was) {
+			l.open(b)
+			l.change(b)
+		}
+	}
+}
 
-// ruleFor is the rule of the bucket's name, nil when there is none. Those that an
-// override makes are kept in own, once for all buckets.
-func (l *Ledger) ruleFor(b *Bucket, own map[ownRule]*Limit) *Limit {
-	i := l.rules.index(b.rule.Name)
+// ruleFor is the rule of the kin's name for its place, nil when there is none.
+func (l *Ledger) ruleFor(k *kin) *Limit {
+	i := l.rules.index(k.rule.Name)
 	switch {
-	case i < 0 && len(l.rules.Limits) == 0 && b.rule.Name == nameUnknown:
+	case i >= 0:
+		return l.rules.overridden(&l.rules.Limits[i], k.key("").Endpoint)
+	case len(l.rules.Limits) == 0 && k.rule.Name == nameUnknown:
 		return &Limit{Name: nameUnknown}
-	case i < 0:
+	default:
 		return nil
-	case !l.rules.Limits[i].Per.Endpoint:
-		return &l.rules.Limits[i]
 	}
-	id := ownRule{b.rule.Name, b.key.Endpoint}
-	if own[id] == nil {
-		own[id] = l.rules.overridden(&l.rules.Limits[i], id.endpoint)
-	}
-	return own[id]
 }
 
 // overridden is the limit as it is for an endpoint: one of its own where an
 // override says so.
 func (r *Rules) overridden(l *Limit, endpoint string) *Limit {
+	if !l.Per.Endpoint {
+		return l
+	}
 	q, ok := r.override(l.Name, endpoint)
 	if !ok {
 		return l
@@ -144,11 +148,10 @@ func (r *Rules) overridden(l *Limit, endpoint string) *Limit {
 	return &own
 }
 
-// reconfigure follows a rule that counts as the old one did, and reports whether
-// the quota is another.
-func (b *Bucket) reconfigure(rule *Limit) bool {
-	was := b.rule
-	b.rule = rule
+// reconfigure follows the bucket's new rule, which counts as the old one did, and
+// reports whether the quota is another.
+func (b *Bucket) reconfigure(was *Limit) bool {
+	rule := b.rule
 	switch q := rule.Quota; {
 	case q == was.Quota && rule.Provenance == was.Provenance:
 		return false
@@ -229,13 +232,14 @@ func (l *Ledger) succeed(now instant, old []*Bucket) {
 // heirs is the buckets, made here or heirs already, that count the calls of one
 // that goes.
 func (l *Ledger) heirs(now instant, old *Bucket, already map[*Bucket]int64) (heirs []*Bucket) {
-	for _, rule := range l.limits(old.key) {
+	key := old.Key()
+	for _, rule := range l.limits(key) {
 		if !rule.alike(old.rule) {
 			continue
 		}
-		b, exists := l.buckets[bucketID{rule.Name, old.key}]
-		if _, heir := already[b]; !exists || heir {
-			heirs = append(heirs, l.bucket(now, &rule, old.key))
+		b := l.find(rule.Name, key)
+		if _, heir := already[b]; b == nil || heir {
+			heirs = append(heirs, l.bucket(now, rule, key))
 		}
 	}
 	return heirs
@@ -288,23 +292,12 @@ func (b *Bucket) begunWith(now instant, used int64) {
 // came.
 func (l *Ledger) recharge(now instant, p *Permit) {
 	p.charges = slices.DeleteFunc(p.charges, func(c charge) bool { return c.bucket.dropped })
-	limits := l.limits(p.Scope)
-	for i := range limits {
-		b := l.bucket(now, &limits[i], p.Scope)
+	for _, rule := range l.limits(p.Scope) {
+		b := l.bucket(now, rule, p.Scope)
 		if !p.charged(b) {
 			p.join(b)
 			l.refill(b)
 			l.change(b)
 		}
 	}
-}
-
-// drop forgets a bucket. What still has a hold of it changes nothing any more.
-func (l *Ledger) drop(b *Bucket) {
-	b.dropped, b.queued = true, 0
-	delete(l.buckets, bucketID{b.rule.Name, b.key})
-	delete(l.queued, b)
-	delete(l.cooling, b)
-	delete(l.wanting, b)
-	delete(l.evidence, b)
 }

@@ -71,7 +71,7 @@ func TestPropertyReload(t *testing.T) {
 			h.check()
 			for p := range h.l.permits.all {
 				for _, rule := range rules.For(p.Scope) {
-					if b := h.l.buckets[bucketID{rule.Name, p.Scope.Only(rule.Per)}]; b == nil || !p.charged(b) {
+					if b := h.l.find(rule.Name, p.Scope.Only(rule.Per)); b == nil || !p.charged(b) {
 						t.Fatalf("a permit of %v is not charged to %s", p.Scope, rule.Name)
 					}
 				}

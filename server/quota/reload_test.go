@@ -166,8 +166,8 @@ func TestReloadRemovesAndAdds(t *testing.T) {
 	gone := s.bucketOf("day")
 	s.l.Queue(gone, 3)
 	s.reload(3.5, user)
-	if len(s.l.buckets) != 2 || len(s.l.queued) != 0 {
-		t.Fatalf("%d buckets, %d with a queue; want the users', and none", len(s.l.buckets), len(s.l.queued))
+	if s.l.size != 2 || len(s.l.queued) != 0 {
+		t.Fatalf("%d buckets, %d with a queue; want the users', and none", s.l.size, len(s.l.queued))
 	}
 	s.settle(3.5, out, numbers(10, 3))
 	s.settle(3.5, late, Answer{})

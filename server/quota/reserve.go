@@ -38,6 +38,12 @@ type Reservation struct {
 	Final bool
 }
 
+// recordID identifies a bucket in the records.
+type recordID struct {
+	limit string
+	key   Scope
+}
+
 // ghost is a permit of an earlier owner that may still be sent.
 type ghost struct {
 	bucket *Bucket
@@ -98,7 +104,7 @@ func (l *Ledger) Wanted(now time.Time) []Reservation {
 func (l *Ledger) Final(now time.Time) []Reservation {
 	t := at(now)
 	var records []Reservation
-	for _, b := range l.buckets {
+	for b := range l.all {
 		b.advance(t)
 		r := b.record()
 		if b.stored() {
@@ -126,7 +132,7 @@ func (b *Bucket) reservation() Reservation {
 // record is the bucket's record but for what it has spent.
 func (b *Bucket) record() Reservation {
 	r := Reservation{
-		Limit: b.rule.Name, Key: b.key, Began: int64(b.ident),
+		Limit: b.rule.Name, Key: b.Key(), Began: int64(b.ident),
 		Lo: int64(b.end.lo), Hi: int64(b.turnsBy()),
 		Quota: b.quota, Provenance: b.provenance,
 	}
@@ -151,8 +157,8 @@ func (b *Bucket) turnsBy() instant {
 func (l *Ledger) Reserved(now time.Time, written []Reservation) {
 	t := at(now)
 	for _, r := range written {
-		b, ok := l.buckets[bucketID{r.Limit, r.Key}]
-		if !ok {
+		b := l.find(r.Limit, r.Key)
+		if b == nil {
 			continue
 		}
 		if b.advance(t); int64(b.ident) == r.Began {
@@ -173,9 +179,9 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 	t := at(now)
 	ghosts := t.add(l.lapsesAfter)
 	l.holdUntil = ghosts
-	newest := make(map[bucketID]Reservation, len(records))
+	newest := make(map[recordID]Reservation, len(records))
 	for _, r := range records {
-		id := bucketID{r.Limit, r.Key}
+		id := recordID{r.Limit, r.Key}
 		if old, ok := newest[id]; !ok || old.Began < r.Began {
 			newest[id] = r
 		}
@@ -186,7 +192,6 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 			continue
 		}
 		b := l.bucket(t, rule, id.key)
-		b.gate = rule.Name == nameBackoff
 		b.restore(t, r)
 		if b.state != Open {
 			l.cooling[b] = struct{}{}
@@ -196,7 +201,7 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 		}
 	}
 	for _, rule := range l.rules.Limits {
-		b := Bucket{rule: &rule}
+		b := Bucket{kin: &kin{rule: &rule}}
 		if b.logged() {
 			l.holdUntil = max(l.holdUntil, ghosts.add(rule.Window.Period))
 		}
@@ -208,7 +213,7 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 func (l *Ledger) ruleOf(r Reservation) *Limit {
 	for _, rule := range l.limits(r.Key) {
 		if rule.Name == r.Limit && r.Key.Only(rule.Per) == r.Key {
-			return &rule
+			return rule
 		}
 	}
 	for _, rule := range l.told {
@@ -217,7 +222,7 @@ func (l *Ledger) ruleOf(r Reservation) *Limit {
 		}
 	}
 	if r.Limit == nameBackoff {
-		return &Limit{Name: nameBackoff, Per: partsOf(r.Key)}
+		return gateRule(partsOf(r.Key))
 	}
 	if r.Provenance != Told || len(l.told) >= maxTold {
 		return nil

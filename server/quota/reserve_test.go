@@ -208,7 +208,7 @@ func TestPropertyRestartNeverOverGrants(t *testing.T) {
 		d := dice(splitscatter(rapid.Uint64().Draw(t, "seed")))
 		rules := &Rules{API: "api", SendWithin: 2 * time.Second, Limits: []Limit{daily(quota)}}
 		now, granted := epoch, int64(0)
-		store := map[bucketID]Reservation{}
+		store := map[recordID]Reservation{}
 		for life := range 1 + d.roll(4) {
 			l := NewLedger(rules, uint64(life))
 			if life > 0 {
@@ -220,7 +220,7 @@ func TestPropertyRestartNeverOverGrants(t *testing.T) {
 			}
 			d = dice(splitscatter(uint64(d)))
 			granted += live(l, &now, d, store)
-			granted -= int64(l.tally("day").Probes)
+			granted -= int64(l.family("day").tally.Probes)
 			if granted > quota {
 				t.Fatalf("%d granted of %d by life %d", granted, quota, life)
 			}
@@ -235,7 +235,7 @@ func splitscatter(seed uint64) uint64 {
 
 // live grants some calls and reports some, with a store that confirms some of what
 // it has written; then it dies. It returns how many it granted.
-func live(l *Ledger, now *time.Time, d dice, store map[bucketID]Reservation) (granted int64) {
+func live(l *Ledger, now *time.Time, d dice, store map[recordID]Reservation) (granted int64) {
 	permits := []*Permit{}
 	for range d.roll(60) {
 		d = dice(splitscatter(uint64(d)))
@@ -266,8 +266,8 @@ func live(l *Ledger, now *time.Time, d dice, store map[bucketID]Reservation) (gr
 }
 
 // merge keeps the greater of each number, as a store does.
-func merge(store map[bucketID]Reservation, r Reservation) {
-	id := bucketID{r.Limit, r.Key}
+func merge(store map[recordID]Reservation, r Reservation) {
+	id := recordID{r.Limit, r.Key}
 	if old, ok := store[id]; ok && old.Began == r.Began {
 		r.Reserved, r.Settled = max(r.Reserved, old.Reserved), max(r.Settled, old.Settled)
 	}

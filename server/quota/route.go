@@ -3,14 +3,15 @@ package quota
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Bounds of what a ledger keeps.
 const (
 	// maxTold is how many limits an upstream can tell of, beside the configured.
 	maxTold = 32
-	// maxRoutes bounds the cache of routes.
-	maxRoutes = 1 << 16
+	// maxPlans bounds the cache of plans.
+	maxPlans = 1 << 12
 	// forgetAfter is after how many answers that speak of other buckets a told
 	// limit is forgotten once its window has ended.
 	forgetAfter = 20
@@ -24,64 +25,81 @@ const (
 	nameBackoff = "backoff"
 )
 
-// route is the buckets that count a call of this scope: those of the configured
-// limits, those that responses told of, and the gates that exist.
+// planID is what decides which kins count a call.
+type planID struct {
+	endpoint, labels string
+	user             bool
+}
+
+// plan is the kins that count the calls of an endpoint, and labels: those of the
+// configured limits, those that responses told of, and the gates that exist.
+type plan []*kin
+
+// route is the buckets that count a call of this scope. The slice is good until
+// the next call.
 func (l *Ledger) route(now instant, s Scope) []*Bucket {
-	if route, ok := l.routes[s]; ok {
-		return route
-	}
-	var route []*Bucket
-	limits := l.limits(s)
-	for i := range limits {
-		route = append(route, l.bucket(now, &limits[i], s))
-	}
-	for _, rule := range l.told {
-		if rule.Per.Applies(s) {
-			route = append(route, l.bucket(now, rule, s))
-		}
-	}
-	for _, parts := range gateParts(s) {
-		if b, ok := l.buckets[bucketID{nameBackoff, s.Only(parts)}]; ok {
+	route := l.routed[:0]
+	for _, k := range l.plan(s) {
+		if !k.gate {
+			route = append(route, l.bucketOf(now, k, s.User))
+		} else if b := k.of(s.User); b != nil {
 			route = append(route, b)
 		}
 	}
-	if len(l.routes) >= maxRoutes {
-		clear(l.routes)
-	}
-	l.routes[s] = route
+	l.routed = route
 	return route
 }
 
-// limits is the configured limits that count the scope, or the one unknown limit
-// of an API of which nothing is configured.
-func (l *Ledger) limits(s Scope) []Limit {
-	if len(l.rules.Limits) == 0 {
-		return []Limit{{Name: nameUnknown}}
+func (l *Ledger) plan(s Scope) plan {
+	id := planID{s.Endpoint, s.Labels.text, s.User != ""}
+	p, ok := l.plans[id]
+	if ok {
+		return p
 	}
-	return l.rules.For(s)
+	if len(l.plans) >= maxPlans {
+		l.replan()
+	}
+	id.endpoint, id.labels = strings.Clone(id.endpoint), strings.Clone(id.labels)
+	p = l.newPlan(s)
+	l.plans[id] = p
+	return p
 }
 
-// bucket is the bucket of the rule that counts the scope, made when there is
-// none.
-func (l *Ledger) bucket(now instant, rule *Limit, s Scope) *Bucket {
-	id := bucketID{rule.Name, s.Only(rule.Per)}
-	b, ok := l.buckets[id]
-	if !ok {
-		b = newBucket(l.keep(rule), id.key, l.tally(rule.Name), now)
-		l.buckets[id] = b
+func (l *Ledger) newPlan(s Scope) (p plan) {
+	for _, rule := range l.limits(s) {
+		p = append(p, l.kin(rule, s))
 	}
-	return b
-}
-
-// keep is the rule as it is kept once for all its buckets, where no override
-// makes it one of its own.
-func (l *Ledger) keep(rule *Limit) *Limit {
-	for i := range l.rules.Limits {
-		if l.rules.Limits[i] == *rule {
-			return &l.rules.Limits[i]
+	for _, rule := range l.told {
+		if rule.Per.Applies(s) {
+			p = append(p, l.kin(rule, s))
 		}
 	}
-	return rule
+	for _, parts := range gateParts(s) {
+		if k := l.family(nameBackoff).kins[placeOf(s.Only(parts))]; k != nil {
+			p = append(p, k)
+		}
+	}
+	return p
+}
+
+// replan forgets the plans: which buckets count a call may have changed.
+func (l *Ledger) replan() {
+	clear(l.plans)
+	l.planned++
+}
+
+// limits is the configured limits that count the scope, as they are for its
+// endpoint, or the one unknown limit of an API of which nothing is configured.
+func (l *Ledger) limits(s Scope) (limits []*Limit) {
+	if len(l.rules.Limits) == 0 {
+		return []*Limit{{Name: nameUnknown}}
+	}
+	for i := range l.rules.Limits {
+		if rule := &l.rules.Limits[i]; rule.Per.Applies(s) {
+			limits = append(limits, l.rules.overridden(rule, s.Endpoint))
+		}
+	}
+	return limits
 }
 
 // gateParts is the groups of calls that can be told to back off without a quota:
@@ -94,15 +112,15 @@ func gateParts(s Scope) []Parts {
 	return parts
 }
 
+// gateRule is the limit without a quota of such a group.
+func gateRule(parts Parts) *Limit { return &Limit{Name: nameBackoff, Per: parts} }
+
 // gate is the bucket without a quota that holds such a group back.
 func (l *Ledger) gate(now instant, s Scope, parts Parts) *Bucket {
-	id := bucketID{nameBackoff, s.Only(parts)}
-	if b, ok := l.buckets[id]; ok {
+	if b := l.find(nameBackoff, s.Only(parts)); b != nil {
 		return b
 	}
-	b := newBucket(&Limit{Name: nameBackoff, Per: parts}, id.key, l.tally(nameBackoff), now)
-	b.gate = true
-	l.buckets[id] = b
+	b := l.bucket(now, gateRule(parts), s)
 	l.adopt(b)
 	return b
 }
@@ -110,9 +128,10 @@ func (l *Ledger) gate(now instant, s Scope, parts Parts) *Bucket {
 // adopt makes a bucket that came to be in mid-flight count every permit that is
 // outstanding and that it would have counted.
 func (l *Ledger) adopt(b *Bucket) {
-	clear(l.routes)
+	l.replan()
+	key := b.Key()
 	for p := range l.permits.all {
-		if !b.rule.Per.Applies(p.Scope) || p.Scope.Only(b.rule.Per) != b.key || p.charged(b) {
+		if !b.rule.Per.Applies(p.Scope) || p.Scope.Only(b.rule.Per) != key || p.charged(b) {
 			continue
 		}
 		p.join(b)
@@ -195,11 +214,11 @@ func (l *Ledger) tell(now instant, s Scope, o *Observation) *Bucket {
 	if rule.Name == "" || rule.Name == nameBackoff {
 		rule.Name = toldName(rule)
 	}
-	if _, taken := l.buckets[bucketID{rule.Name, s.Only(rule.Per)}]; taken {
-		return nil
+	if l.find(rule.Name, s.Only(rule.Per)) != nil {
+		return nil // taken
 	}
 	l.told = append(l.told, rule)
-	clear(l.routes)
+	l.replan()
 	for p := range l.permits.all {
 		if rule.Per.Applies(p.Scope) {
 			p.join(l.bucket(now, rule, p.Scope))
@@ -249,12 +268,12 @@ func (l *Ledger) forget(b *Bucket) {
 		b.quota, b.provenance, b.m = 0, Nobody, unbounded
 	case b.rule.Provenance == Told && !l.anyBusy(b.rule):
 		l.told = slices.DeleteFunc(l.told, func(rule *Limit) bool { return rule == b.rule })
-		for _, other := range l.buckets {
+		for other := range l.all {
 			if other.rule == b.rule {
 				l.drop(other)
 			}
 		}
-		clear(l.routes)
+		l.replan()
 	}
 }
 
@@ -263,7 +282,7 @@ func (b *Bucket) busy() bool { return b.flying > 0 || b.o > 0 || b.queued > 0 ||
 
 // anyBusy reports whether any bucket of the rule is busy.
 func (l *Ledger) anyBusy(rule *Limit) bool {
-	for _, b := range l.buckets {
+	for b := range l.all {
 		if b.rule == rule && b.busy() {
 			return true
 		}
@@ -276,16 +295,16 @@ func (l *Ledger) anyBusy(rule *Limit) bool {
 // as many as it left the last time.
 func (l *Ledger) sweep(now instant) {
 	const few = 1024
-	if len(l.buckets) < 2*l.swept+few {
+	if l.size < 2*l.swept+few {
 		return
 	}
-	for _, b := range l.buckets {
+	for b := range l.all {
 		if b.advance(now); b.idle() {
 			l.drop(b)
 		}
 	}
-	l.swept = len(l.buckets)
-	clear(l.routes)
+	l.swept = l.size
+	l.replan()
 }
 
 // idle reports whether a new bucket would be no different.

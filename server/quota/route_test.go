@@ -289,7 +289,7 @@ func TestSweep(t *testing.T) {
 		for i := range perDay {
 			spend(sec+float64(i)/1000, userScope(fmt.Sprintf("u%d-%d", day, i)))
 			s.l.Changed() // the status of each is shown
-			most = max(most, len(s.l.buckets))
+			most = max(most, s.l.size)
 		}
 		for range 5 {
 			spend(sec+1000, userScope("every day"))
@@ -347,7 +347,7 @@ func TestSweepKeepsWhatIsOpen(t *testing.T) {
 	s.l.sweep(at(at0(1)))
 	kept := map[string]int{}
 	for b := range s.l.Buckets(Scope{}) {
-		kept[b.key.User]++
+		kept[b.user]++
 	}
 	for user, want := range map[string]int{"flying": 1, "cooling": 2, "waiting": 1, "silent": 1, "idle": 0} {
 		if kept[user] != want {
@@ -360,13 +360,13 @@ func TestSweepKeepsWhatIsOpen(t *testing.T) {
 	}
 }
 
-// The cache of routes is bounded.
-func TestRoutesAreBounded(t *testing.T) {
+// The cache of plans is bounded.
+func TestPlansAreBounded(t *testing.T) {
 	s := newSteps(t, daily(5))
-	for i := range maxRoutes + 10 {
+	for i := range maxPlans + 10 {
 		s.l.Check(at0(0), Request{Scope: Scope{API: "api", App: "app", Endpoint: fmt.Sprint(i)}})
 	}
-	if n := len(s.l.routes); n > maxRoutes {
-		t.Errorf("%d routes are kept", n)
+	if n := len(s.l.plans); n > maxPlans {
+		t.Errorf("%d plans are kept", n)
 	}
 }

@@ -6,7 +6,7 @@ import "time"
 func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 	b.advance(at(now))
 	s := Status{
-		Limit: b.rule.Name, Unit: b.rule.Counts(), Key: b.key,
+		Limit: b.rule.Name, Unit: b.rule.Counts(), Key: b.Key(),
 		Quota: Unknown, Remaining: Unknown, Period: b.rule.Window.period(),
 		State: b.state, Provenance: b.provenance,
 	}

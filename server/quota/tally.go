@@ -93,21 +93,11 @@ func (h *Histogram) add(o *Histogram) {
 // Tallies yields the tally of each limit by its name, in no order. A tally is the
 // ledger's own and must only be read.
 func (l *Ledger) Tallies(yield func(limit string, t *Tally) bool) {
-	for name, t := range l.tallies {
-		if !yield(name, t) {
+	for name, f := range l.families {
+		if !yield(name, &f.tally) {
 			return
 		}
 	}
-}
-
-// tally is the one of the limit.
-func (l *Ledger) tally(limit string) *Tally {
-	t := l.tallies[limit]
-	if t == nil {
-		t = &Tally{}
-		l.tallies[limit] = t
-	}
-	return t
 }
 
 // tallyError notes how far a told remaining lies outside what was possible: from

@@ -1,0 +1,171 @@
+package quota
+
+import "strings"
+
+// The ledger's index of buckets: by limit, then by place, then by user. What
+// buckets have in common is kept once, where a million of them find it.
+
+// family is all buckets of one limit.
+type family struct {
+	tally Tally
+	// home is the ledger's API and application.
+	home *Scope
+	// kins is by place.
+	kins map[string]*kin
+}
+
+// kin is the buckets of a limit that differ by their user alone.
+type kin struct {
+	*family
+
+	rule *Limit
+	// gate is true for buckets that have no quota and only cool down.
+	gate bool
+	// place is what they have in common of their key: see placeOf.
+	place string
+	// only is the bucket of a limit that is not counted by user; users are those
+	// of one that is. Nil when there is none.
+	only  *Bucket
+	users map[string]*Bucket
+}
+
+// placeOf is the endpoint and labels of a bucket's key, and whether it has a user.
+// No part of a scope holds the separator.
+func placeOf(key Scope) string {
+	switch {
+	case key.User != "":
+		return key.Endpoint + labelSep + key.Labels.text + labelSep
+	case key.Labels.text != "":
+		return key.Endpoint + labelSep + key.Labels.text
+	default:
+		return key.Endpoint
+	}
+}
+
+// of is the bucket of a user, nil when there is none.
+func (k *kin) of(user string) *Bucket {
+	if k.rule.Per.User {
+		return k.users[user]
+	}
+	return k.only
+}
+
+// all yields the buckets. They may be dropped meanwhile.
+func (k *kin) all(yield func(*Bucket) bool) {
+	if k.only != nil && !yield(k.only) {
+		return
+	}
+	for _, b := range k.users {
+		if !yield(b) {
+			return
+		}
+	}
+}
+
+// key is what the bucket of a user counts.
+func (k *kin) key(user string) Scope {
+	key := *k.home
+	key.User = user
+	var labels string
+	key.Endpoint, labels, _ = strings.Cut(k.place, labelSep)
+	if k.rule.Per.User {
+		labels = strings.TrimSuffix(labels, labelSep)
+	}
+	key.Labels.text = labels
+	return key
+}
+
+// family is the buckets of the limit of this name.
+func (l *Ledger) family(limit string) *family {
+	f := l.families[limit]
+	if f == nil {
+		f = &family{home: &l.home, kins: make(map[string]*kin)}
+		l.families[limit] = f
+	}
+	return f
+}
+
+// kin is the buckets of the rule that count calls of this scope or differ from
+// those by their user alone.
+func (l *Ledger) kin(rule *Limit, s Scope) *kin {
+	if l.home.API == "" {
+		l.home = Scope{API: s.API, App: s.App}
+	}
+	f := l.family(rule.Name)
+	place := placeOf(s.Only(rule.Per))
+	k := f.kins[place]
+	if k == nil {
+		k = &kin{family: f, rule: rule, gate: rule.Name == nameBackoff, place: strings.Clone(place)}
+		f.kins[k.place] = k
+	}
+	return k
+}
+
+// find is the bucket of this limit and key, nil when there is none.
+func (l *Ledger) find(limit string, key Scope) *Bucket {
+	if f := l.families[limit]; f != nil {
+		if k := f.kins[placeOf(key)]; k != nil {
+			return k.of(key.User)
+		}
+	}
+	return nil
+}
+
+// bucket is the bucket of the rule that counts the scope, made when there is
+// none.
+func (l *Ledger) bucket(now instant, rule *Limit, s Scope) *Bucket {
+	return l.bucketOf(now, l.kin(rule, s), s.User)
+}
+
+// bucketOf is the bucket of a user, made when there is none.
+func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
+	if b := k.of(user); b != nil {
+		return b
+	}
+	l.size++
+	if !k.rule.Per.User {
+		k.only = newBucket(k, "", now)
+		return k.only
+	}
+	if k.users == nil {
+		k.users = make(map[string]*Bucket)
+	}
+	b := newBucket(k, strings.Clone(user), now) // not the whole request that it came with
+	k.users[b.user] = b
+	return b
+}
+
+// drop forgets a bucket. What still has a hold of it changes nothing any more.
+func (l *Ledger) drop(b *Bucket) {
+	if b.dropped {
+		return
+	}
+	b.dropped, b.queued = true, 0
+	if b.rule.Per.User {
+		delete(b.users, b.user)
+	} else {
+		b.only = nil
+	}
+	if b.only == nil && len(b.users) == 0 {
+		delete(b.kins, b.kin.place)
+	}
+	l.size--
+	l.replan()
+	delete(l.queued, b)
+	delete(l.cooling, b)
+	delete(l.wanting, b)
+	delete(l.evidence, b)
+}
+
+// all yields every bucket, in no order. Buckets may be dropped meanwhile.
+func (l *Ledger) all(yield func(*Bucket) bool) {
+	for _, f := range l.families {
+		for _, k := range f.kins {
+			for b := range k.all {
+				if !yield(b) {
+					return
+				}
+			}
+		}
+	}
+}
