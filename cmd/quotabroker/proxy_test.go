@@ -26,7 +26,9 @@ type upstream struct {
 
 func newUpstream(t *testing.T, quota int64, window time.Duration) *upstream {
 	t.Helper()
-	model, err := simulate.NewUpstream(simulate.Up, simulate.Limit{Name: "app", Quota: quota, Period: window, FirstUse: true})
+	model, err := simulate.NewUpstream(simulate.API{Limits: []simulate.Limit{
+		{Name: "app", Quota: quota, Window: simulate.Shape{Fixed: window, From: simulate.FirstUse}},
+	}}, time.Now(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.users = append(u.users, r.Header.Get("X-User"))
-	answer := u.model.Serve(time.Now(), simulate.Call{App: "app-1"})
+	answer := u.model.Serve(time.Now(), simulate.Request{Call: simulate.Call{App: "app-1"}})
 	for _, h := range answer.Headers {
 		w.Header().Set(h.Name, h.Value)
 	}

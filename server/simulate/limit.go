@@ -1,65 +1,186 @@
 package simulate
 
 import (
-	"fmt"
+	"slices"
 	"time"
 )
 
-// Limit is one quota that the upstream enforces, in fixed windows, for each
-// application and, where it says so, each user and each endpoint apart.
+// Limit is one quota that the upstream enforces, for each application and, where
+// it says so, each user and each endpoint apart.
 type Limit struct {
 	// Name is how the books call it; required, and different for each limit.
-	Name string
-	// PerUser and PerEndpoint count each user and each endpoint apart. A limit
-	// that counts by user does not count a call that is made for none.
-	PerUser, PerEndpoint bool
-	// Quota is the calls a window; at least 1.
-	Quota int64
-	// Period is the length of a window; more than 0.
-	Period time.Duration
-	// FirstUse makes a bucket's window begin with the first call that it counts
-	// after its last window. Otherwise windows follow each other without a gap,
-	// and one of them begins at Phase after the Unix epoch.
-	FirstUse bool
-	// Phase moves the windows; it means nothing with FirstUse.
-	Phase time.Duration
+	Name string `yaml:"name"`
+	// Per is by which parts of a call it counts: "app", which is always one of
+	// them, "user" and "endpoint". A limit that counts by user does not count a
+	// call that is made for none.
+	Per []string `yaml:"per"`
+	// Quota is the units a window; at least 1.
+	Quota int64 `yaml:"quota"`
+	// Window is over what time they are counted.
+	Window Shape `yaml:"window"`
+	// Unit is what is counted: "requests", each of which is one, or another, of
+	// which a call takes its cost. Empty is requests.
+	Unit string `yaml:"unit"`
+	// Only is the endpoints that it counts; empty is all.
+	Only []string `yaml:"only"`
 }
 
-// validate reports the first field that cannot be enforced.
-func (l Limit) validate() error {
+// Requests is the unit of which each call takes one.
+const Requests = "requests"
+
+// Shape is the time over which a limit counts. Exactly one of Fixed, Calendar,
+// Sliding, Counter, Refill and Concurrent is given.
+type Shape struct {
+	// Fixed is the length of windows that follow each other without a gap, one of
+	// which begins at Phase after the Unix epoch. With From "first_use" a bucket's
+	// window begins with the first call that it counts after its last window.
+	Fixed time.Duration `yaml:"fixed"`
+	Phase time.Duration `yaml:"phase"`
+	From  string        `yaml:"from"`
+	// Calendar is "hour", "day", "week" (from Monday) or "month" in Zone, by the
+	// upstream's clock; an empty zone is UTC.
+	Calendar string `yaml:"calendar"`
+	Zone     string `yaml:"zone"`
+	// Sliding counts each call for so long after it, exactly.
+	Sliding time.Duration `yaml:"sliding"`
+	// Counter is a sliding window made of two fixed ones: the last one's count,
+	// weighted by how much of it the sliding window still covers, and this one's.
+	Counter time.Duration `yaml:"counter"`
+	// Refill is a token bucket, or GCRA: the quota comes back evenly over this
+	// time, up to Burst; 0 is the quota.
+	Refill time.Duration `yaml:"refill"`
+	Burst  int64         `yaml:"burst"`
+	// Concurrent counts the calls that the upstream is busy with.
+	Concurrent bool `yaml:"concurrent"`
+}
+
+// FirstUse is the From of windows that begin with a call.
+const FirstUse = "first_use"
+
+// slice is how long the books' slices of limits without windows are, at least.
+const slice = 10 * time.Second
+
+// bounds are those of the window, or the slice of the books, that holds now by
+// the upstream's clock, for one that opens now.
+func (r *rule) bounds(now int64) (began, ends int64) {
+	w := r.Window
 	switch {
-	case l.Name == "":
-		return fmt.Errorf("limit: name: %q: name each limit", l.Name)
-	case l.Quota < 1:
-		return fmt.Errorf("limit %s: quota: %d: at least 1", l.Name, l.Quota)
-	case l.Period <= 0:
-		return fmt.Errorf("limit %s: period: %v: more than 0", l.Name, l.Period)
+	case w.From == FirstUse:
+		return now, now + int64(w.Fixed)
+	case w.Calendar != "":
+		return r.calendar(now)
+	case w.Fixed+w.Counter > 0:
+		return aligned(now, int64(w.Fixed+w.Counter), int64(w.Phase))
+	default:
+		return aligned(now, int64(r.sliced()), 0)
 	}
-	return nil
 }
 
-// key is the bucket in which the limit counts the call; ok is false when it
-// does not count it.
-func (l Limit) key(c Call) (key Call, ok bool) {
+// sliced is the length of the books' slices: a sliding window's own, and enough
+// periods of a token bucket to make its burst small.
+func (r *rule) sliced() time.Duration {
+	switch w := r.Window; {
+	case w.Sliding > 0:
+		return w.Sliding
+	case w.Refill > 0:
+		return w.Refill * max(1, (slice+w.Refill-1)/w.Refill)
+	}
+	return slice
+}
+
+// aligned is by integers, so that each window begins exactly when the last one
+// ends.
+func aligned(now, period, phase int64) (began, ends int64) {
+	into := (now - phase) % period
+	if into < 0 {
+		into += period
+	}
+	return now - into, now - into + period
+}
+
+func (r *rule) calendar(now int64) (began, ends int64) {
+	t := time.Unix(0, now+int64(r.skew)).In(r.zone)
+	y, m, d := t.Date()
+	var from, to time.Time
+	switch r.Window.Calendar {
+	case "hour":
+		from = t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+		to = from.Add(time.Hour)
+	case "day":
+		from, to = time.Date(y, m, d, 0, 0, 0, 0, r.zone), time.Date(y, m, d+1, 0, 0, 0, 0, r.zone)
+	case "week":
+		d -= (int(t.Weekday()) + 6) % 7
+		from, to = time.Date(y, m, d, 0, 0, 0, 0, r.zone), time.Date(y, m, d+7, 0, 0, 0, 0, r.zone)
+	default:
+		from, to = time.Date(y, m, 1, 0, 0, 0, 0, r.zone), time.Date(y, m+1, 1, 0, 0, 0, 0, r.zone)
+	}
+	return from.UnixNano() - int64(r.skew), to.UnixNano() - int64(r.skew)
+}
+
+// rule is a limit that is enforced.
+type rule struct {
+	Limit
+	perUser, perEndpoint bool
+	zone                 *time.Location
+	skew                 time.Duration
+	// quota is the present one.
+	quota int64
+	// remember is how many of the last charges matter to nodes that lag.
+	remember int
+	// buckets are all of them, in the order in which they were first used.
+	buckets []*bucket
+	// sentence is what the body of a refusal says.
+	sentence string
+}
+
+// newRule takes a limit that was checked.
+func newRule(l Limit, skew time.Duration) *rule {
+	zone, err := time.LoadLocation(l.Window.Zone)
+	if err != nil {
+		zone = time.UTC
+	}
+	return &rule{
+		Limit: l, quota: l.Quota, zone: zone, skew: skew, sentence: sentence(l),
+		perUser: slices.Contains(l.Per, "user"), perEndpoint: slices.Contains(l.Per, "endpoint"),
+	}
+}
+
+// key is the bucket in which the rule counts the call; ok is false when it does
+// not count it.
+func (r *rule) key(c Call) (key Call, ok bool) {
+	if r.perUser && c.User == "" || len(r.Only) > 0 && !slices.Contains(r.Only, c.Endpoint) {
+		return Call{}, false
+	}
 	key = Call{App: c.App}
-	if l.PerUser {
+	if r.perUser {
 		key.User = c.User
 	}
-	if l.PerEndpoint {
+	if r.perEndpoint {
 		key.Endpoint = c.Endpoint
 	}
-	return key, !l.PerUser || c.User != ""
+	return key, true
 }
 
-// begins is when the window that holds now begins, for a window that opens now:
-// by integers, so that each one begins exactly when the last one ends.
-func (l Limit) begins(now time.Time) time.Time {
-	if l.FirstUse {
-		return now
+// cost is what a request takes of the rule's quota.
+func (r *rule) cost(q Request) int64 {
+	switch {
+	case q.Free:
+		return 0
+	case r.Unit == "" || r.Unit == Requests || q.Cost == 0:
+		return 1
 	}
-	into := time.Duration((now.UnixNano() - int64(l.Phase)) % int64(l.Period))
-	if into < 0 {
-		into += l.Period
+	return q.Cost
+}
+
+// wider reports whether the rule counts by fewer parts than o, and by no other.
+func (r *rule) wider(o *rule) bool {
+	return (!r.perUser || o.perUser) && (!r.perEndpoint || o.perEndpoint) && (r.perUser != o.perUser || r.perEndpoint != o.perEndpoint)
+}
+
+// most is the largest number that is ever left.
+func (r *rule) most() int64 {
+	if r.Window.Refill > 0 && r.Window.Burst > 0 {
+		return r.Window.Burst * r.quota / r.Quota // in step when the quota changes
 	}
-	return now.Add(-into)
+	return r.quota
 }

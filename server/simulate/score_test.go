@@ -9,14 +9,14 @@ import (
 // calls makes n calls of a user at an instant.
 func calls(u *Upstream, now time.Time, user string, n int) {
 	for range n {
-		u.Serve(now, Call{App: "a", User: user})
+		u.Serve(now, Request{Call: Call{App: "a", User: user}})
 	}
 }
 
 func TestScore(t *testing.T) {
 	u := newUpstream(t, Up,
-		Limit{Name: "app", Quota: 10, Period: 10 * time.Second, Phase: 1_000_000 * time.Second},
-		Limit{Name: "member", PerUser: true, Quota: 4, Period: 10 * time.Second, FirstUse: true})
+		Limit{Name: "app", Quota: 10, Window: Shape{Fixed: 10 * time.Second, Phase: 1_000_000 * time.Second}},
+		Limit{Name: "member", Per: []string{"user"}, Quota: 4, Window: Shape{Fixed: 10 * time.Second, From: FirstUse}})
 	calls(u, at(t, "0s"), "u", 3)   // in a window of the app that began before the run
 	calls(u, at(t, "7s"), "v", 4)   // in its first whole window
 	calls(u, at(t, "8s"), "w", 3)   // likewise
@@ -52,7 +52,7 @@ func TestScore(t *testing.T) {
 }
 
 func TestScoreOfNothing(t *testing.T) {
-	u := newUpstream(t, Up, Limit{Name: "app", Quota: 10, Period: time.Second})
+	u := newUpstream(t, Up, Limit{Name: "app", Quota: 10, Window: Shape{Fixed: time.Second}})
 	if got := u.Score(t0); got != (Score{}) {
 		t.Errorf("got %+v", got)
 	}
@@ -62,7 +62,7 @@ func TestScoreOfNothing(t *testing.T) {
 }
 
 func TestLongestLockoutEndsWhenServed(t *testing.T) {
-	u := newUpstream(t, Up, Limit{Name: "app", Quota: 1, Period: 10 * time.Second, Phase: 1_000_003 * time.Second})
+	u := newUpstream(t, Up, Limit{Name: "app", Quota: 1, Window: Shape{Fixed: 10 * time.Second, Phase: 1_000_003 * time.Second}})
 	calls(u, at(t, "0s"), "u", 2)
 	calls(u, at(t, "4s"), "v", 1)
 	calls(u, at(t, "25s"), "v", 1)
@@ -74,29 +74,26 @@ func TestLongestLockoutEndsWhenServed(t *testing.T) {
 
 func TestWindowsAreTheBooks(t *testing.T) {
 	u := newUpstream(t, Up,
-		Limit{Name: "app", Quota: 2, Period: 10 * time.Second},
-		Limit{Name: "member", PerUser: true, Quota: 1, Period: 10 * time.Second})
+		Limit{Name: "app", Quota: 2, Window: Shape{Fixed: 10 * time.Second}},
+		Limit{Name: "member", Per: []string{"user"}, Quota: 1, Window: Shape{Fixed: 10 * time.Second}})
 	calls(u, at(t, "0s"), "v", 2)
 	calls(u, at(t, "1s"), "u", 1)
 	calls(u, at(t, "7s"), "u", 1)
 	began, next := t0.Add(-3*time.Second), t0.Add(7*time.Second)
 	last := next.Add(10 * time.Second)
 	want := []Window{
-		{"app", Call{App: "a"}, began, next, 2, 0},
-		{"member", Call{App: "a", User: "u"}, began, next, 1, 0},
-		{"member", Call{App: "a", User: "v"}, began, next, 1, 1},
-		{"app", Call{App: "a"}, next, last, 1, 0},
-		{"member", Call{App: "a", User: "u"}, next, last, 1, 0},
+		{Limit: "app", Key: Call{App: "a"}, Began: began, Ends: next, Quota: 2, Counted: 2, Wanted: 2},
+		{Limit: "member", Key: Call{App: "a", User: "u"}, Began: began, Ends: next, Quota: 1, Counted: 1, Wanted: 1},
+		{Limit: "member", Key: Call{App: "a", User: "v"}, Began: began, Ends: next, Quota: 1, Counted: 1, Wanted: 1, Refused: 1, Unaware: 1},
+		{Limit: "app", Key: Call{App: "a"}, Began: next, Ends: last, Quota: 2, Counted: 1, Wanted: 1},
+		{Limit: "member", Key: Call{App: "a", User: "u"}, Began: next, Ends: last, Quota: 1, Counted: 1, Wanted: 1},
 	}
 	got := u.Windows()
 	if len(got) != len(want) {
 		t.Fatalf("got %+v", got)
 	}
 	for i := range want {
-		if !got[i].Began.Equal(want[i].Began) || !got[i].Ends.Equal(want[i].Ends) {
-			t.Errorf("window %d: got %v to %v, want %v to %v", i, got[i].Began, got[i].Ends, want[i].Began, want[i].Ends)
-		}
-		got[i].Began, got[i].Ends = want[i].Began, want[i].Ends
+		want[i].Began, want[i].Ends = want[i].Began.UTC(), want[i].Ends.UTC()
 		if got[i] != want[i] {
 			t.Errorf("window %d: got %+v, want %+v", i, got[i], want[i])
 		}
@@ -107,7 +104,7 @@ func TestWindowsAreTheBooks(t *testing.T) {
 // them: the two clocks of an instant drift apart, by enough to put a window's end
 // a moment after the same instant by the other clock.
 func TestMonotonicClockIsNotRead(t *testing.T) {
-	u := newUpstream(t, Up, Limit{Name: "app", Quota: 1, Period: time.Second})
+	u := newUpstream(t, Up, Limit{Name: "app", Quota: 1, Window: Shape{Fixed: time.Second}})
 	calls(u, time.Now(), "u", 1)
 	w := u.Windows()[0]
 	if w.Began != w.Began.Round(0) || w.Ends != w.Ends.Round(0) || w.Began.UnixNano()%int64(time.Second) != 0 {

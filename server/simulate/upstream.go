@@ -2,196 +2,193 @@ package simulate
 
 import (
 	"cmp"
-	"fmt"
-	"strconv"
+	"math/rand/v2"
+	"slices"
 	"time"
 )
 
-// Call is one request as the upstream sees it: whose it is. As the key of a
-// bucket, the parts by which its limit does not count are empty.
-type Call struct {
-	App, User, Endpoint string
-}
-
-// Header is one field of an answer.
-type Header struct {
-	Name, Value string
-}
-
-// The statuses that an upstream answers with.
-const (
-	StatusOK              = 200
-	StatusTooManyRequests = 429
-)
-
-// Answer is what the upstream says to a call.
-type Answer struct {
-	// Status is [StatusOK] or [StatusTooManyRequests].
-	Status int
-	// Spent is the name of the limit that refused the call, the first of several;
-	// empty for a call that was served.
-	Spent string
-	// Headers are X-RateLimit-Limit, -Remaining and -Reset, once each and in
-	// this order: of the quota with the smallest share left, and among those the
-	// one that resets last. There are none when no limit counts the call.
-	Headers []Header
-}
-
 // Upstream is an API that enforces quotas. A call that finds room in every
-// bucket is counted in each; any other is answered 429 and counted in none.
-// Everything is kept in the books, so it is made for runs of minutes. It is not
-// safe for concurrent use. Instants are read by their wall clock alone, which
-// must never go back.
+// bucket is counted in each; any other is answered 429. Everything is kept in
+// the books, so it is made for runs of some ten thousand calls. It is not safe
+// for concurrent use. Instants are read by their wall clock alone, which must
+// never go back.
 type Upstream struct {
-	limits  []Limit
-	round   Rounding
+	api     API
+	start   int64
+	rules   []*rule
 	buckets map[bucketKey]*bucket
+	changes []Change // those to come
+	random  *rand.Rand
 	books   books
+	// counting and refusing are the buckets of the present call.
+	counting, refusing []*bucket
+	// warnedAt is when the first answer of an outage was heard, by outage.
+	warnedAt []int64
+	fired    Fired
+	dates    dates
 }
 
 type bucketKey struct {
-	limit string
-	key   Call
+	rule *rule
+	key  Call
 }
 
-// bucket is the state of one limit for one key.
-type bucket struct {
-	limit Limit
-	key   Call
-	// window is the current one, past those before it that had a call.
-	window Window
-	past   []Window
-	// refusedAt is the first refusal since a call was counted last; zero when
-	// there was none.
-	refusedAt time.Time
-}
-
-// NewUpstream makes an upstream with these limits, which must have different
-// names; the error names the field of a limit that is wrong. It says its resets
-// in whole seconds, rounded as told.
-func NewUpstream(round Rounding, limits ...Limit) (*Upstream, error) {
-	seen := make(map[string]bool)
-	for _, l := range limits {
-		if err := l.validate(); err != nil {
-			return nil, err
-		}
-		if seen[l.Name] {
-			return nil, fmt.Errorf("limit %s: name: given twice", l.Name)
-		}
-		seen[l.Name] = true
+// NewUpstream makes an upstream for a run that begins at start: from there its
+// changes and outages are timed. The error is an [*Error] that names what the
+// API cannot enforce.
+func NewUpstream(api API, start time.Time, seed uint64) (*Upstream, error) {
+	if err := api.Validate(); err != nil {
+		return nil, err
 	}
-	return &Upstream{limits: limits, round: round, buckets: make(map[bucketKey]*bucket)}, nil
+	u := &Upstream{
+		api: api, start: start.UnixNano(), buckets: make(map[bucketKey]*bucket),
+		changes:  slices.Clone(api.Changes),
+		warnedAt: make([]int64, len(api.Outages)),
+		random:   rand.New(rand.NewPCG(seed, upstreamStream)), //nolint:gosec // the same numbers for the same seed are what is wanted
+	}
+	slices.SortStableFunc(u.changes, func(a, b Change) int { return cmp.Compare(a.At, b.At) })
+	for _, l := range api.Limits {
+		r := newRule(l, api.Clock.Skew)
+		r.remember = int(api.Noise.Lagging.By)
+		u.rules = append(u.rules, r)
+	}
+	return u, nil
 }
 
 // Serve answers a call that arrives now.
-func (u *Upstream) Serve(now time.Time, c Call) Answer {
-	now = now.Round(0)
-	buckets := u.counting(now, c)
+func (u *Upstream) Serve(now time.Time, q Request) Answer {
+	at := now.UnixNano()
+	u.counting = u.bucketsOf(at, q.Call, u.counting[:0])
+	return u.serve(at, q, u.counting)
+}
+
+func (u *Upstream) serve(now int64, q Request, counting []*bucket) Answer {
+	u.change(now)
+	if i := u.outage(now); i >= 0 {
+		return u.refuseAll(i, q)
+	}
+	u.refusing = u.refusing[:0]
+	for _, b := range counting {
+		b.turn(now)
+		if b.meter.left(now) < b.rule.cost(q) {
+			u.refusing = append(u.refusing, b)
+		}
+	}
 	a := Answer{Status: StatusOK}
-	for _, b := range buckets {
-		if b.left() == 0 {
-			a.Status, a.Spent = StatusTooManyRequests, cmp.Or(a.Spent, b.limit.Name)
-			b.refuse(now)
-		}
+	switch {
+	case len(u.refusing) > 0:
+		a.Status, a.Spent = StatusTooManyRequests, u.refusing[0].rule.Name
+		u.refuse(now, q, counting)
+	case q.Free:
+		a.Status = StatusNotModified
+		u.fired.Free++
+	default:
+		a.Cost = max(1, q.Cost)
 	}
-	if a.Status == StatusTooManyRequests {
-		u.books.refused++
-	} else {
-		u.books.served++
-		for _, b := range buckets {
-			u.books.lockedOut(b.count(now))
-		}
+	if a.Served() {
+		u.count(now, q, counting)
 	}
-	a.Headers = u.headers(now, buckets)
+	if !q.Foreign {
+		u.write(&a, now, counting)
+	}
 	return a
 }
 
-// counting is the buckets that count the call, their windows turned to now.
-func (u *Upstream) counting(now time.Time, c Call) []*bucket {
-	var buckets []*bucket
-	for _, l := range u.limits {
-		key, ok := l.key(c)
+func (u *Upstream) count(now int64, q Request, counting []*bucket) {
+	for _, b := range counting {
+		u.books.lockedOut(b.take(now, b.rule.cost(q), q))
+	}
+	if q.Foreign {
+		u.fired.Foreign++
+	} else {
+		u.books.served++
+	}
+}
+
+func (u *Upstream) refuse(now int64, q Request, counting []*bucket) {
+	if u.api.Refusals == RefusalsCount {
+		for _, b := range counting {
+			b.waste(now, b.rule.cost(q))
+		}
+	}
+	if q.Foreign {
+		return
+	}
+	unaware := false
+	for _, b := range u.refusing {
+		unaware = b.refuse(now, q) || unaware
+	}
+	u.books.refuse(unaware, q.probe)
+}
+
+// bucketsOf are the buckets that count the call, in the order of their rules.
+func (u *Upstream) bucketsOf(now int64, c Call, buckets []*bucket) []*bucket {
+	for _, r := range u.rules {
+		key, ok := r.key(c)
 		if !ok {
 			continue
 		}
-		id := bucketKey{l.Name, key}
+		id := bucketKey{r, key}
 		b := u.buckets[id]
 		if b == nil {
-			b = &bucket{limit: l, key: key}
+			b = newBucket(r, key, now)
 			u.buckets[id] = b
 		}
-		b.turn(now)
 		buckets = append(buckets, b)
+	}
+	for _, b := range buckets {
+		if b.wider == nil {
+			b.wider = widerThan(b, buckets)
+		}
 	}
 	return buckets
 }
 
-// headers are those of the tightest of the buckets.
-func (u *Upstream) headers(now time.Time, buckets []*bucket) []Header {
-	var tightest *bucket
-	for _, b := range buckets {
-		if tightest == nil || b.tighterThan(tightest) {
-			tightest = b
+func widerThan(b *bucket, all []*bucket) []*bucket {
+	wider := make([]*bucket, 0, len(all))
+	for _, o := range all {
+		if o.rule.wider(b.rule) {
+			wider = append(wider, o)
 		}
 	}
-	if tightest == nil {
-		return nil
-	}
-	reset := u.round.seconds(tightest.window.Ends.Sub(now))
-	return []Header{
-		{"X-RateLimit-Limit", strconv.FormatInt(tightest.limit.Quota, 10)},
-		{"X-RateLimit-Remaining", strconv.FormatInt(tightest.left(), 10)},
-		{"X-RateLimit-Reset", strconv.FormatInt(reset, 10)},
+	return wider
+}
+
+// change makes the changes of limits that are due. What was counted stays.
+func (u *Upstream) change(now int64) {
+	for len(u.changes) > 0 && u.start+int64(u.changes[0].At) <= now {
+		c := u.changes[0]
+		u.changes = u.changes[1:]
+		u.fired.Changes++
+		for _, r := range u.rules {
+			if r.Name != c.Limit {
+				continue
+			}
+			for _, b := range r.buckets {
+				b.turn(u.start + int64(c.At))
+				b.meter.left(u.start + int64(c.At)) // what came back until now did so at the old rate
+			}
+			r.quota = c.Quota
+		}
 	}
 }
 
-// turn opens a new window if the last one is over. One that begins at its first
-// use moves along until it has counted a call.
-func (b *bucket) turn(now time.Time) {
-	unused := b.limit.FirstUse && b.window.Counted == 0
-	if now.Before(b.window.Ends) && !unused {
-		return
-	}
-	b.past = b.windows()
-	began := b.limit.begins(now)
-	b.window = Window{Limit: b.limit.Name, Key: b.key, Began: began, Ends: began.Add(b.limit.Period)}
+// outage is the index of the outage that there is now, -1 without one.
+func (u *Upstream) outage(now int64) int {
+	return slices.IndexFunc(u.api.Outages, func(o Outage) bool {
+		began := u.start + int64(o.From)
+		return began <= now && now < began+int64(o.For)
+	})
 }
 
-// windows are those that had a call.
-func (b *bucket) windows() []Window {
-	if b.window.Counted+b.window.Refused == 0 {
-		return b.past
+func (u *Upstream) refuseAll(i int, q Request) Answer {
+	o := u.api.Outages[i]
+	if q.Foreign {
+		return Answer{Status: o.status()}
 	}
-	return append(b.past, b.window)
-}
-
-// left is the calls that the window still has.
-func (b *bucket) left() int64 { return b.limit.Quota - b.window.Counted }
-
-func (b *bucket) refuse(now time.Time) {
-	b.window.Refused++
-	if b.refusedAt.IsZero() {
-		b.refusedAt = now
+	u.fired.Outages++
+	if unaware := unwarned(&u.warnedAt[i], q); o.status() == StatusTooManyRequests {
+		u.books.refuse(unaware, q.probe)
 	}
-}
-
-// count counts a call, and returns how long the bucket had refused before it.
-func (b *bucket) count(now time.Time) (lockout time.Duration) {
-	b.window.Counted++
-	if !b.refusedAt.IsZero() {
-		lockout = now.Sub(b.refusedAt)
-		b.refusedAt = time.Time{}
-	}
-	return lockout
-}
-
-// tighterThan reports whether b has a smaller share left than c, or the same
-// and resets later.
-func (b *bucket) tighterThan(c *bucket) bool {
-	// left/quota compared crosswise: exact in integers.
-	mine, its := b.left()*c.limit.Quota, c.left()*b.limit.Quota
-	if mine != its {
-		return mine < its
-	}
-	return b.window.Ends.After(c.window.Ends)
+	return Answer{Status: o.status(), Headers: o.headers(), Body: "temporarily unavailable"}
 }

@@ -88,7 +88,7 @@ func (a *api) message(spent string) string {
 func (a *api) count(user string) simulate.Answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.upstream.Serve(a.steady(time.Now()), simulate.Call{App: appName, User: user, Endpoint: endpoint})
+	return a.upstream.Serve(a.steady(time.Now()), simulate.Request{Call: simulate.Call{App: appName, User: user, Endpoint: endpoint}})
 }
 
 // score is the judge's verdict on the run that ends now.

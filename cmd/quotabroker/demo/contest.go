@@ -24,7 +24,7 @@ type contest struct {
 
 // newContest starts an API whose windows stand where the plan has them at start.
 func newContest(ctx context.Context, name string, n network, p Plan, start time.Time) (*contest, error) {
-	upstream, err := simulate.NewUpstream(simulate.Up, p.limits(start)...)
+	upstream, err := simulate.NewUpstream(simulate.API{Limits: p.limits(start)}, start, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -106,15 +106,16 @@ func (p Plan) phase() time.Duration {
 // limits are the quotas that the API enforces.
 func (p Plan) limits(start time.Time) []simulate.Limit {
 	if p.Headers == None {
+		window := simulate.Shape{Fixed: p.Window}
 		return []simulate.Limit{
-			{Name: "app", PerEndpoint: true, Quota: p.AppQuota, Period: p.Window},
-			{Name: "member", PerUser: true, PerEndpoint: true, Quota: p.MemberQuota, Period: p.Window},
+			{Name: "app", Per: []string{"endpoint"}, Quota: p.AppQuota, Window: window},
+			{Name: "member", Per: []string{"user", "endpoint"}, Quota: p.MemberQuota, Window: window},
 		}
 	}
 	began := start.Add(-p.phase())
 	return []simulate.Limit{
-		{Name: "app", Quota: p.AppQuota, Period: p.Window, Phase: time.Duration(began.UnixNano())},
-		{Name: "member", PerUser: true, Quota: p.MemberQuota, Period: p.Window, FirstUse: true},
+		{Name: "app", Quota: p.AppQuota, Window: simulate.Shape{Fixed: p.Window, Phase: time.Duration(began.UnixNano())}},
+		{Name: "member", Per: []string{"user"}, Quota: p.MemberQuota, Window: simulate.Shape{Fixed: p.Window, From: simulate.FirstUse}},
 	}
 }
 

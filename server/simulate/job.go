@@ -1,0 +1,194 @@
+package simulate
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// want is a source's next call, or its next batch.
+func (r *run) want(s *source) {
+	n := int64(1)
+	switch b := s.service.Batch; {
+	case b.Calls > 0:
+		n = b.Calls
+		if b.Every > 0 {
+			r.after(b.Every, event{what: wants, source: s})
+		}
+	case s.service.Workers == 0:
+		r.after(s.gap(time.Duration(r.now-r.up.start)), event{what: wants, source: s})
+	}
+	for range n {
+		r.wanted(s, s.call(), r.time)
+	}
+}
+
+// wanted makes a job, and its strategy's.
+func (r *run) wanted(s *source, c Call, since time.Time) {
+	r.jobs++
+	j := &Job{ID: r.jobs, Service: s.index, Call: c, Wanted: since, source: s}
+	j.buckets = r.bucketsOf(s.who, c)
+	j.Cost, j.truth, j.free = r.scenario.Costs.of(s, c)
+	r.hold(j, 1)
+	r.asked(j)
+	r.strategy.Want(r.time, j)
+	r.heed()
+}
+
+// bucketsOf keeps what it finds: a call of the same user comes again.
+func (r *run) bucketsOf(who *crowd, c Call) []*bucket {
+	buckets, ok := who.calls[c]
+	if !ok {
+		buckets = r.up.bucketsOf(r.now, c, nil)
+		who.calls[c] = buckets
+	}
+	return buckets
+}
+
+// of is what a call is thought to cost, what it does, and whether it turns out
+// to cost nothing.
+func (c *Costs) of(s *source, call Call) (estimate, truth int64, free bool) {
+	estimate = max(1, c.Estimate)
+	if e, ok := c.Endpoints[call.Endpoint]; ok {
+		estimate = e
+	}
+	truth = estimate
+	if c.Sigma > 0 {
+		truth = max(1, int64(math.Round(float64(estimate)*math.Exp(c.Sigma*s.random.NormFloat64()))))
+	}
+	if c.Most > 0 {
+		truth = min(truth, c.Most)
+	}
+	return estimate, truth, c.Free > 0 && Share(s.random.Float64()) < c.Free
+}
+
+func trueCost(j *Job) int64 {
+	if j.free {
+		return 0
+	}
+	return j.truth
+}
+
+// hold books that the strategy has a job, or by -1 that it has sent it.
+func (r *run) hold(j *Job, n int64) {
+	for _, b := range j.buckets {
+		b.turn(r.now)
+		b.hold(r.now)
+		if j.source.service.Workers > 0 {
+			b.closed += n
+		} else {
+			b.open += n
+		}
+	}
+}
+
+func (r *run) fate(j *Job) Fate {
+	f := r.fates.of(j, r.scenario)
+	for _, d := range r.scenario.Fleet.Faults.Dead {
+		from := r.up.start + int64(d.From)
+		if from <= r.now && r.now < from+int64(d.For) && (d.Service == "" || d.Service == j.source.service.Name) {
+			f.DiesBefore, f.Drops = true, false
+		}
+	}
+	return f
+}
+
+// send is the strategy's.
+func (r *run) send(j *Job) {
+	if j.state != held {
+		r.err = fmt.Errorf("strategy: at %v it sends job %d, which is not its own: send each once, and again only after a refusal was heard", r.time, j.ID)
+		return
+	}
+	r.hold(j, -1)
+	j.state, j.fate = away, r.fate(j)
+	j.Sent++
+	r.sent++
+	r.note(sentMark, j, 0)
+	if j.fate.Wait > 0 {
+		r.up.fired.Slow++
+	}
+	switch {
+	case j.fate.DiesBefore:
+		r.after(j.fate.Wait, event{what: dies, job: j})
+	case j.fate.Drops:
+		r.after(j.fate.Wait, event{what: drops, job: j})
+	default:
+		j.sent = r.time.Add(j.fate.Wait)
+		r.after(j.fate.Wait+j.fate.Request, event{what: arrives, job: j})
+	}
+}
+
+// arrive has the upstream answer.
+func (r *run) arrive(j *Job) {
+	back := j.fate.Work + j.fate.Answer
+	q := Request{
+		Call: j.Call, Cost: j.truth, Free: j.free, Work: j.fate.Work,
+		sent: j.sent.UnixNano(), probe: j.Probe,
+	}
+	if !j.fate.DiesAfter && !j.fate.Unreported {
+		q.heard = r.now + int64(back)
+	}
+	j.reply = Reply{Answer: r.up.serve(r.now, q, j.buckets), Sent: j.sent, Received: r.time.Add(back)}
+	r.arrived(j)
+	r.after(back, event{what: answered, job: j})
+}
+
+// answer is the caller's, who reports it.
+func (r *run) answer(j *Job) {
+	served := j.reply.Served()
+	r.note(answerMark, j, int64(j.reply.Status))
+	switch {
+	case j.fate.DiesAfter:
+		r.up.fired.DiedAfter++
+		r.lost(j)
+		return
+	case j.fate.Unreported:
+		r.up.fired.Unreported++
+		j.state = ended
+		if !served {
+			r.wanted(j.source, j.Call, j.Wanted)
+			return
+		}
+	case served:
+		j.state = ended
+		r.strategy.Heard(r.time, j, j.reply)
+		r.heed()
+	default:
+		j.state = held
+		r.hold(j, 1)
+		r.strategy.Heard(r.time, j, j.reply)
+		r.heed()
+		return
+	}
+	r.done(j)
+	r.again(j, 0)
+}
+
+// again lets a worker want its next call.
+func (r *run) again(j *Job, after time.Duration) {
+	if j.source.service.Workers > 0 {
+		r.after(after, event{what: wants, source: j.source})
+	}
+}
+
+// lose is a caller that died before it sent.
+func (r *run) lose(j *Job) {
+	r.up.fired.DiedBefore++
+	r.lost(j)
+}
+
+func (r *run) lost(j *Job) {
+	j.state = ended
+	r.losses++
+	r.again(j, r.scenario.Fleet.Faults.restart())
+}
+
+// drop is a caller that gives its right back.
+func (r *run) drop(j *Job) {
+	r.up.fired.Dropped++
+	j.state = ended
+	r.drops++
+	r.strategy.Dropped(r.time, j)
+	r.heed()
+	r.again(j, 0)
+}

@@ -1,0 +1,117 @@
+package simulate
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Job is one call that a service of the fleet wants to make. It is its
+// strategy's until it was served, given back or lost; see [Strategy].
+type Job struct {
+	// ID counts from 1, in the order in which calls were wanted.
+	ID int64
+	// Service is the index of the service's instance that wants it. Strategies
+	// without a place that knows everything keep their state by that.
+	Service int
+	Call    Call
+	// Cost is what its caller estimates it to take, in the scenario's unit; 1
+	// unless the scenario says otherwise. The upstream knows the true cost.
+	Cost int64
+	// Wanted is when the demand arose.
+	Wanted time.Time
+	// Sent is how often it was sent.
+	Sent int
+	// Probe is set by a strategy that sends the call to find something out. A
+	// refused probe is counted apart.
+	Probe bool
+
+	state   jobState
+	source  *source
+	buckets []*bucket
+	// truth is the cost in fact, free whether it turns out to cost nothing.
+	truth int64
+	free  bool
+	fate  Fate
+	sent  time.Time
+	reply Reply
+}
+
+// Reply is what the caller saw of a call that was sent.
+type Reply struct {
+	Answer
+	// Sent and Received are by the caller's clock.
+	Sent, Received time.Time
+}
+
+// Strategy decides when calls are sent. A run calls it from one goroutine in
+// virtual time: now never goes back. Of each job it hears Want first, then, for
+// each time that it sent it, Heard or Dropped, or nothing at all where a report
+// was lost or a caller died.
+type Strategy interface {
+	// Want says that a job is ready; send it now or later, by [Env.Send].
+	Want(now time.Time, j *Job)
+	// Heard says what came back. A job that was not served ([Answer.Served]) is
+	// the strategy's again, to send later or never.
+	Heard(now time.Time, j *Job, r Reply)
+	// Dropped says that the caller gave its right to send back: nothing was sent,
+	// and the job is over.
+	Dropped(now time.Time, j *Job)
+	// Advance lets time act.
+	Advance(now time.Time)
+	// Wake is when Advance would act next; zero for never. It is asked after each
+	// of the other methods.
+	Wake(now time.Time) time.Time
+}
+
+// Believer is a [Strategy] that says what it believes, for a timeline.
+type Believer interface {
+	// Believes is what it would still send now of the bucket of a limit that
+	// counts such calls; ok is false when it holds no such belief.
+	Believes(now time.Time, limit string, c Call) (left int64, ok bool)
+}
+
+// Env is what a strategy is given for a run.
+type Env struct {
+	// Scenario is the truth, for strategies that are given the true limits. It
+	// must not be changed.
+	Scenario *Scenario
+	// Rand is the strategy's own stream.
+	Rand *rand.Rand
+	// Send sends a job that is the strategy's. Called with any other it ends the
+	// run with an error.
+	Send func(*Job)
+	// Fate is what will become of a job if it is sent now, for the clairvoyant.
+	Fate func(*Job) Fate
+	// Rooms are the buckets that count a call, as they would stand at an instant
+	// from now on if nothing else arrived until then, for the clairvoyant.
+	Rooms func(c Call, at time.Time) []Room
+	// Cost is what a job truly costs, for the clairvoyant; 0 when it turns out to
+	// cost nothing.
+	Cost func(*Job) int64
+}
+
+// Room is what a bucket has.
+type Room struct {
+	// Limit is the limit's name, Key whose calls the bucket counts.
+	Limit string
+	Key   Call
+	// Left is the units that are left.
+	Left int64
+	// Until is when the bucket has more again; of a fixed window when it ends.
+	Until time.Time
+}
+
+// NewStrategy makes a strategy for one run.
+type NewStrategy func(Env) (Strategy, error)
+
+// Fate is what becomes of a call that is sent.
+type Fate struct {
+	// DiesBefore says that its caller dies before it sends anything, DiesAfter
+	// that it does so after, Drops that it gives its right to send back, and
+	// Unreported that what came back is not reported.
+	DiesBefore, DiesAfter, Drops, Unreported bool
+	// Wait is until it is really sent, given back, or its caller has died.
+	Wait time.Duration
+	// Request, Work and Answer are the parts of the round trip.
+	Request, Work, Answer time.Duration
+}
