@@ -9,6 +9,15 @@ type Fired struct {
 	Unreported, Slow                       int64
 }
 
+func (f *Fired) add(o *Fired) {
+	f.HeadersDropped, f.Jitter = f.HeadersDropped+o.HeadersDropped, f.Jitter+o.Jitter
+	f.Lagging, f.Bogus = f.Lagging+o.Lagging, f.Bogus+o.Bogus
+	f.Changes, f.Outages = f.Changes+o.Changes, f.Outages+o.Outages
+	f.Foreign, f.Free = f.Foreign+o.Foreign, f.Free+o.Free
+	f.DiedBefore, f.DiedAfter = f.DiedBefore+o.DiedBefore, f.DiedAfter+o.DiedAfter
+	f.Dropped, f.Unreported, f.Slow = f.Dropped+o.Dropped, f.Unreported+o.Unreported, f.Slow+o.Slow
+}
+
 // Unfired names what a scenario wants to go wrong and did not, by its field: a
 // run that claims to survive what did not happen shows nothing.
 func (f *Fired) Unfired(s *Scenario) []string {

@@ -15,6 +15,7 @@ const (
 	fateStream
 	strategyStream
 	othersStream
+	startStream
 )
 
 // source is what wants calls: an instance of a service, or another consumer.

@@ -34,8 +34,8 @@ type Result struct {
 	// Fairness is Jain's index over the users of the share of their calls that
 	// were served: 1 when all have the same, 1/n when one of n has everything.
 	Fairness float64
-	// Windows are those of all buckets that lie within the run as a whole, and had
-	// a call or a demand, in the order in which they began.
+	// Windows are those of all buckets that had a call or a demand, in the order in
+	// which they began.
 	Windows []Window
 	// Timeline has the samples that the scenario asks for.
 	Timeline []Sample
@@ -56,11 +56,19 @@ func (r *Result) RefusedPer10k() float64 {
 // was. Of each bucket the first windows are left out, so many as skip says. It
 // is false when no window was contended.
 func (r *Result) Used(skip int, limits ...string) (used float64, ok bool) {
-	var counted, had int64
+	counted, had := r.contended(skip, limits)
+	if had == 0 {
+		return 0, false
+	}
+	return float64(counted) / float64(had), true
+}
+
+// contended sums the contended windows, by what they counted and what there was.
+func (r *Result) contended(skip int, limits []string) (counted, had int64) {
 	seen := make(map[bucketName]int)
 	for i := range r.Windows {
 		w := &r.Windows[i]
-		if len(limits) > 0 && !slices.Contains(limits, w.Limit) {
+		if !w.Whole || len(limits) > 0 && !slices.Contains(limits, w.Limit) {
 			continue
 		}
 		name := bucketName{w.Limit, w.Key}
@@ -70,10 +78,7 @@ func (r *Result) Used(skip int, limits ...string) (used float64, ok bool) {
 			had += w.Quota
 		}
 	}
-	if had == 0 {
-		return 0, false
-	}
-	return float64(counted) / float64(had), true
+	return counted, had
 }
 
 type bucketName struct {
@@ -175,10 +180,10 @@ func (r *run) result() *Result {
 		Timeline:       r.timeline, Fired: r.up.fired, Fairness: r.fairness(),
 	}
 	r.up.settle(r.end)
-	for _, w := range r.up.Windows() {
-		if !w.Began.Before(r.scenario.Start) && !w.Ends.After(end) {
-			res.Windows = append(res.Windows, w)
-		}
+	res.Windows = r.up.Windows()
+	for i := range res.Windows {
+		w := &res.Windows[i]
+		w.Whole = !w.Began.Before(r.scenario.Start) && !w.Ends.After(end)
 	}
 	slices.Sort(r.waits)
 	if n := len(r.waits); n > 0 {

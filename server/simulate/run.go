@@ -14,7 +14,7 @@ func Run(s *Scenario, seed uint64, newStrategy NewStrategy) (*Result, error) {
 		return nil, err
 	}
 	r.strategy, err = newStrategy(Env{
-		Scenario: s, Rand: stream(seed, strategyStream, 0),
+		Scenario: r.scenario, Rand: stream(seed, strategyStream, 0),
 		Send: r.send, Fate: r.fate, Rooms: r.up.rooms, Cost: trueCost,
 	})
 	if err != nil {
@@ -60,6 +60,11 @@ type run struct {
 func newRun(s *Scenario, seed uint64) (*run, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
+	}
+	if s.StartWithin > 0 {
+		moved := *s
+		moved.Start = s.Start.Add(time.Duration(stream(seed, startStream, 0).Int64N(int64(s.StartWithin))))
+		s = &moved
 	}
 	up, err := NewUpstream(s.Upstream, s.Start, seed)
 	if err != nil {

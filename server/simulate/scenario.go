@@ -13,9 +13,12 @@ type Scenario struct {
 	// Variant names which of the values that a file varies this has; empty
 	// without any.
 	Variant string `yaml:"-"`
-	// Start is when the run begins, Duration how long it takes; required.
-	Start    time.Time     `yaml:"start"`
-	Duration time.Duration `yaml:"duration"`
+	// Start is when the run begins, Duration how long it takes; both required, but
+	// a file may leave the start out. A run begins up to StartWithin later, by its
+	// seed: so each seed has its own phase of the windows.
+	Start       time.Time     `yaml:"start"`
+	StartWithin time.Duration `yaml:"start_within"`
+	Duration    time.Duration `yaml:"duration"`
 	// Upstream is the API that is called.
 	Upstream API `yaml:"upstream"`
 	// Costs is what calls cost in another unit than requests.

@@ -29,6 +29,8 @@ type Window struct {
 	Refused, Unaware, Probes int64
 	// Wanted is the demand that there was; see the package's comment.
 	Wanted int64
+	// Whole says that the window lies within a run.
+	Whole bool
 	// Contended says that the demand exceeded what there was, so that the share
 	// counted says something about the strategy.
 	Contended bool

@@ -72,8 +72,8 @@ type Believer interface {
 
 // Env is what a strategy is given for a run.
 type Env struct {
-	// Scenario is the truth, for strategies that are given the true limits. It
-	// must not be changed.
+	// Scenario is the truth, for strategies that are given the true limits; its
+	// Start is this run's. It must not be changed.
 	Scenario *Scenario
 	// Rand is the strategy's own stream.
 	Rand *rand.Rand
