@@ -1,9 +1,10 @@
 package quota
 
 // attribute finds the bucket that each observation speaks of, making those that
-// nobody knew, and on whose account a refusal is.
+// nobody knew, and on whose account a refusal is. What it returns is good until the
+// next call.
 func (l *Ledger) attribute(s *answerState, observations []Observation) tellings {
-	var told tellings
+	told := l.read[:0]
 	for i := range observations {
 		o := &observations[i]
 		b := l.match(s.route, o, func(b *Bucket) span { return s.bounds(b, o.Reset) })
@@ -26,6 +27,7 @@ func (l *Ledger) attribute(s *answerState, observations []Observation) tellings 
 		s.blamePredicted()
 	}
 	s.countUnseen(told)
+	l.read = told
 	return told
 }
 
@@ -93,7 +95,7 @@ func (s *answerState) countUnseen(told tellings) {
 // with something to spare, the endpoint, charging nobody; or, when nothing is
 // said, the narrowest group of calls, and all of the application once a second
 // such group is hit.
-func (l *Ledger) hold(s *answerState, a Answer) {
+func (l *Ledger) hold(s *answerState, a *Answer) {
 	if s.verdict == Passed {
 		return
 	}

@@ -2,7 +2,6 @@ package quota
 
 import (
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 )
@@ -22,10 +21,27 @@ func benchLimits(buckets int) []Limit {
 	return limits
 }
 
+// benchAnswers are those of an upstream that tells nothing, of the widest limit, and
+// of each of the three.
+func benchAnswers() map[string]Answer {
+	told := numbersReset(0, 1<<40, 0)
+	return map[string]Answer{"silent": {}, "told": told, "told each": each(told, "app", "user", "endpoint")}
+}
+
+// each is an answer that says the same of each of these limits.
+func each(a Answer, limits ...string) Answer {
+	said := a.Observations[0]
+	a.Observations = nil
+	for _, said.Limit = range limits {
+		a.Observations = append(a.Observations, said)
+	}
+	return a
+}
+
 // grant takes with a store that confirms at once.
-func grant(b *testing.B, l *Ledger, now time.Time, s Scope) *Permit {
+func grant(b testing.TB, l *Ledger, now time.Time, s Scope, into *Permit) *Permit {
 	for range 8 {
-		d := l.Take(now, Request{Scope: s})
+		d := l.Take(now, Request{Scope: s, Into: into})
 		switch {
 		case d.Allowed():
 			return d.Permit
@@ -38,22 +54,36 @@ func grant(b *testing.B, l *Ledger, now time.Time, s Scope) *Permit {
 	return nil
 }
 
-// One call: granted, answered and settled, with everything that a broker does.
-func BenchmarkTakeSettle(b *testing.B) {
-	for _, buckets := range []int{1, 3} {
-		for name, a := range map[string]Answer{"silent": {}, "told": numbersReset(0, 1<<40, 11*time.Hour)} {
-			b.Run(fmt.Sprintf("buckets=%d/%s", buckets, name), func(b *testing.B) {
-				l := NewLedger(&Rules{API: "api", Limits: benchLimits(buckets)}, 1)
-				now := epoch
-				b.ReportAllocs()
-				for b.Loop() {
-					now = now.Add(time.Microsecond)
-					l.Advance(now)
-					l.Settle(now, grant(b, l, now, call), a)
-					l.Changed()
-				}
-			})
+// calls makes one call after the other, with everything that a broker does. Their
+// answers' reset is the next midnight.
+func calls(b testing.TB, a Answer) func() {
+	l := NewLedger(&Rules{API: "api", Limits: benchLimits(3)}, 1)
+	now, midnight := epoch, epoch.Add(12*time.Hour)
+	var room Permit
+	return func() {
+		now = now.Add(time.Microsecond)
+		for i := range a.Observations {
+			a.Observations[i].Reset.After = midnight.Sub(now)
 		}
+		l.Advance(now)
+		l.Settle(now, grant(b, l, now, call, &room), a)
+		l.Changed()
+		if l.size != 3 {
+			b.Fatalf("%d buckets, want the three that count the call", l.size)
+		}
+	}
+}
+
+// One call: granted, answered and settled.
+func BenchmarkTakeSettle(b *testing.B) {
+	for name, a := range benchAnswers() {
+		b.Run(name, func(b *testing.B) {
+			once := calls(b, a)
+			b.ReportAllocs()
+			for b.Loop() {
+				once()
+			}
+		})
 	}
 }
 
@@ -72,44 +102,32 @@ func BenchmarkManyUsers(b *testing.B) {
 	l := NewLedger(&Rules{API: "api", Limits: benchLimits(2)}, 1)
 	scopes := benchScopes()
 	for _, s := range scopes {
-		l.Settle(epoch, grant(b, l, epoch, s), Answer{})
+		l.Settle(epoch, grant(b, l, epoch, s, nil), Answer{})
 	}
 	l.Changed()
-	now, i := epoch, 0
+	now, i, room := epoch, 0, Permit{}
 	b.ReportAllocs()
 	for b.Loop() {
 		now = now.Add(time.Microsecond)
 		l.Advance(now)
-		l.Settle(now, grant(b, l, now, scopes[i%manyUsers]), Answer{})
+		l.Settle(now, grant(b, l, now, scopes[i%manyUsers], &room), Answer{})
 		l.Changed()
 		i++
 	}
 }
 
-// What a bucket takes of memory, with all that the ledger keeps for it.
+// What each of a million buckets takes of memory, with all that the ledger keeps
+// for it.
 func BenchmarkBucketBytes(b *testing.B) {
-	scopes := benchScopes()
 	for b.Loop() {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		l := NewLedger(&Rules{API: "api", Limits: benchLimits(2)[1:]}, 1)
-		for _, s := range scopes {
-			l.Settle(epoch, grant(b, l, epoch, s), Answer{})
-		}
-		l.Changed()
-		l.Advance(epoch.Add(time.Minute)) // forgets the permits
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		runtime.KeepAlive(l)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/manyUsers, "B/bucket")
+		b.ReportMetric(bucketBytes(b, 1_000_000, ofUser, Parts{User: true, Endpoint: true}, Answer{}), "B/bucket")
 	}
 }
 
 // A call that is denied, as a fleet that stampedes makes it.
 func BenchmarkDenied(b *testing.B) {
 	l := NewLedger(&Rules{API: "api", Limits: []Limit{daily(1)}}, 1)
-	grant(b, l, epoch, call)
+	grant(b, l, epoch, call, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		if l.Take(epoch, Request{Scope: call}).Allowed() {

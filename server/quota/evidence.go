@@ -1,9 +1,6 @@
 package quota
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Bounds of what is kept to explain.
 const (
@@ -29,36 +26,73 @@ type Evidence struct {
 	Effect string
 }
 
+// memory is the last reports about one bucket.
+type memory struct {
+	reports [maxEvidence]report
+	// heard is how many there were.
+	heard int
+}
+
+// report is what is kept of one.
+type report struct {
+	news
+	by      string
+	verdict Verdict
+	effect  string
+}
+
+// last is the report of so many before the latest.
+func (m *memory) last(i int) *report { return &m.reports[(m.heard-1-i)%maxEvidence] }
+
 // Evidence is what is kept of the reports about a bucket, the newest first: nil
 // for a bucket that was not heard of lately.
 func (l *Ledger) Evidence(b *Bucket) []Evidence {
 	kept := l.evidence[b]
-	list := slices.Clone(kept)
-	slices.Reverse(list)
+	if kept == nil {
+		return nil
+	}
+	list := make([]Evidence, min(kept.heard, maxEvidence))
+	for i := range list {
+		list[i] = kept.last(i).evidence()
+	}
 	return list
 }
 
 // remember keeps a report about a bucket.
-func (l *Ledger) remember(b *Bucket, e Evidence) {
-	kept, ok := l.evidence[b]
-	if !ok {
-		l.explained = append(l.explained, b)
-		if len(l.explained) > maxExplained {
-			delete(l.evidence, l.explained[0])
-			l.explained = l.explained[1:]
-		}
+func (l *Ledger) remember(b *Bucket, r report) {
+	kept := l.evidence[b]
+	if kept == nil {
+		kept = l.recollect(b)
 	}
-	if len(kept) == maxEvidence {
-		kept = append(kept[:0], kept[1:]...)
-	}
-	l.evidence[b] = append(kept, e)
+	kept.heard++
+	*kept.last(0) = r
 }
 
-// evidence is the report as it is kept.
-func (w *news) evidence(by string, verdict Verdict, effect string) Evidence {
+// recollect makes room for reports about a bucket: that of the one that was first
+// heard of longest ago, where there are too many.
+func (l *Ledger) recollect(b *Bucket) *memory {
+	if len(l.explained) < maxExplained {
+		l.explained = append(l.explained, b)
+		l.evidence[b] = &memory{}
+		return l.evidence[b]
+	}
+	first := l.explained[l.oldest]
+	l.explained[l.oldest], l.oldest = b, (l.oldest+1)%maxExplained
+	kept := l.evidence[first]
+	if kept == nil {
+		kept = &memory{} // it was dropped
+	}
+	delete(l.evidence, first)
+	*kept = memory{}
+	l.evidence[b] = kept
+	return kept
+}
+
+// evidence is the report as it is shown.
+func (r *report) evidence() Evidence {
 	return Evidence{
-		HeardAt: w.now.time(), GrantedAt: w.granted.time(), By: by, Verdict: verdict,
-		Quota: w.quota, Remaining: w.remaining,
-		ResetLo: w.reset.lo.time(), ResetHi: w.reset.hi.time(), Effect: effect,
+		HeardAt: r.now.time(), GrantedAt: r.granted.time(), By: r.by, Verdict: r.verdict,
+		Quota: r.quota, Remaining: r.remaining,
+		ResetLo: r.reset.lo.time(), ResetHi: r.reset.hi.time(), Effect: r.effect,
 	}
 }

@@ -55,8 +55,8 @@ func (l *Ledger) Explain(now time.Time, b *Bucket) Explanation {
 // Heard is when a response last told numbers of the bucket; zero when none has.
 func (l *Ledger) Heard(b *Bucket) time.Time {
 	heard := b.tm
-	if kept := l.evidence[b]; len(kept) > 0 {
-		heard = max(heard, at(kept[len(kept)-1].HeardAt))
+	if kept := l.evidence[b]; kept != nil {
+		heard = max(heard, kept.last(0).now)
 	}
 	return heard.time()
 }

@@ -18,6 +18,10 @@ type Request struct {
 	// Turn is the bucket at whose queue's head the caller stands: the queues of
 	// other buckets still come first. Nil for a caller that does not wait.
 	Turn *Bucket
+	// Into is room for the permit, such as one that has ended: whoever asks need
+	// not make one for each call. Nil, or one that is outstanding, is none: a new
+	// permit is made.
+	Into *Permit
 }
 
 // Ledger is the pure state of one shard: all buckets of one (api, app) and the
@@ -37,10 +41,12 @@ type Ledger struct {
 	// told are the limits that responses told of and nobody configured.
 	told []*Limit
 	// plans caches which kins count the calls of an endpoint; it is cleared, and
-	// planned another, when that may change. routed is the room of the last route.
+	// planned another, when that may change. routed is the room of the last route,
+	// and read that of what the last answer told.
 	plans   map[planID]plan
 	planned uint64
 	routed  []*Bucket
+	read    tellings
 	permits permitQueue
 
 	generation uint64
@@ -53,9 +59,11 @@ type Ledger struct {
 	revoked                 []Revocation
 
 	// evidence is what is kept of reports, explained the buckets that have any,
-	// in the order in which they were first heard of.
-	evidence  map[*Bucket][]Evidence
+	// in the order in which they were first heard of: a ring that begins at oldest
+	// once it is full.
+	evidence  map[*Bucket]*memory
 	explained []*Bucket
+	oldest    int
 
 	ghosts []ghost
 	// holdUntil closes the buckets that are not stored after an earlier owner.
@@ -74,12 +82,13 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 		queued:   make(map[*Bucket]struct{}),
 		cooling:  make(map[*Bucket]struct{}),
 		wanting:  make(map[*Bucket]struct{}),
-		evidence: make(map[*Bucket][]Evidence),
+		evidence: make(map[*Bucket]*memory),
 	}
 }
 
 // Take decides on a call and, when it is allowed, spends its cost in every
-// bucket that counts it, or in none.
+// bucket that counts it, or in none. With room for the permit it allocates nothing
+// where the buckets are known.
 func (l *Ledger) Take(now time.Time, r Request) Decision {
 	t := at(now)
 	route := l.route(t, r.Scope)
@@ -88,10 +97,12 @@ func (l *Ledger) Take(now time.Time, r Request) Decision {
 		l.note(route, d, r)
 		return d
 	}
-	p := &Permit{
-		Scope: r.Scope, Generation: l.generation, GrantedAt: now, granted: t, lapses: t.add(l.lapsesAfter), costs: r.Costs,
+	p := r.Into
+	if p == nil || p.Outstanding() {
+		p = &Permit{}
 	}
-	p.charges = p.room[:0]
+	p.begin(now, &r)
+	p.Generation, p.lapses, p.planned = l.generation, t.add(l.lapsesAfter), l.planned
 	for _, b := range route {
 		l.charge(t, p, b)
 	}
@@ -184,7 +195,7 @@ func (l *Ledger) Release(now time.Time, p *Permit) bool {
 	if p.state != outstanding || t >= p.lapses {
 		return false
 	}
-	p.state = ended
+	l.permits.remove(p, ended)
 	for _, c := range p.charges {
 		c.bucket.advance(t)
 		c.bucket.release(t, p.granted, c.cost)
@@ -199,7 +210,7 @@ func (l *Ledger) Release(now time.Time, p *Permit) bool {
 // does the same for what it touches.
 func (l *Ledger) Advance(now time.Time) {
 	t := at(now)
-	for p := l.permits.head(); p != nil && t >= p.lapses; p = l.permits.head() {
+	for p := l.permits.first; p != nil && t >= p.lapses; p = l.permits.first {
 		l.lapse(p)
 	}
 	l.layGhosts(t)
@@ -222,7 +233,7 @@ func (l *Ledger) Advance(now time.Time) {
 // not when that was noticed, so that noticing late changes nothing.
 func (l *Ledger) lapse(p *Permit) {
 	due := p.lapses
-	p.state = lapsed
+	l.permits.remove(p, lapsed)
 	for _, c := range p.charges {
 		c.bucket.advance(due)
 		c.bucket.lapse(due, c.cost)
@@ -236,7 +247,7 @@ func (l *Ledger) lapse(p *Permit) {
 func (l *Ledger) Wake(now time.Time) time.Time {
 	t := at(now)
 	var next instant
-	if p := l.permits.head(); p != nil {
+	if p := l.permits.first; p != nil {
 		next = p.lapses
 	}
 	for b := range l.cooling {

@@ -84,7 +84,16 @@ func (p Parts) hasLabel(name string) bool { return slices.Contains(p.Labels(), n
 
 // width orders parts from the narrowest to the widest: fewer parts hold more
 // calls together.
-func (p Parts) width() int { return -len(p.Names()) }
+func (p Parts) width() int {
+	narrows := strings.Count(p.labels, labelSep)
+	if p.User {
+		narrows++
+	}
+	if p.Endpoint {
+		narrows++
+	}
+	return -narrows
+}
 
 // Applies reports whether a limit counted by these parts counts the call at
 // all: one counted by user does not count a call that is made for no user.

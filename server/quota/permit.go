@@ -4,7 +4,8 @@ import "time"
 
 // Permit is the right to make one call. It ends exactly once: settled, released,
 // or lapsed; one that lapsed can still be settled, once. It belongs to its
-// ledger and is not safe for concurrent use.
+// ledger and is not safe for concurrent use, nor may it be copied. The zero value
+// has ended: it is room for a permit, see [Request].
 type Permit struct {
 	// Scope is whose call it is.
 	Scope Scope
@@ -17,19 +18,25 @@ type Permit struct {
 
 	costs   Costs
 	charges []charge
-	room    [2]charge // of the charges of most permits
-	state   permitState
+	room    [4]charge // of the charges of most permits
 	// blamed is the limit that the upstream refused the call for.
 	blamed string
-	next   *Permit // by grant, which is also by lapse
+	// planned is the ledger's plan by which it was charged.
+	planned uint64
+	// prev and next are by grant, which is also by lapse; nil once it has ended
+	// or lapsed.
+	prev, next *Permit
+
+	state permitState
 }
 
 type permitState uint8
 
 const (
-	outstanding permitState = iota
+	// ended is also one that was never granted.
+	ended permitState = iota
+	outstanding
 	lapsed
-	ended
 )
 
 // charge is what a permit takes of one bucket, and the bucket's running sum when
@@ -38,6 +45,15 @@ type charge struct {
 	bucket *Bucket
 	cost   int64
 	a      int64
+}
+
+// begin makes it the permit of a request, without its charges.
+func (p *Permit) begin(now time.Time, r *Request) {
+	p.Scope, p.GrantedAt, p.granted, p.costs = r.Scope, now, at(now), r.Costs
+	p.state, p.blamed = outstanding, ""
+	if p.charges = p.charges[:0]; cap(p.charges) == 0 {
+		p.charges = p.room[:0]
+	}
 }
 
 // Outstanding reports whether the permit has neither ended nor lapsed.
@@ -63,27 +79,35 @@ func (q *permitQueue) push(p *Permit) {
 		q.first = p
 	} else {
 		p.lapses = max(p.lapses, q.last.lapses)
-		q.last.next = p
+		q.last.next, p.prev = p, q.last
 	}
 	q.last = p
 }
 
-// head is the first permit that is still outstanding; the ended ones before it
-// are dropped.
-func (q *permitQueue) head() *Permit {
-	for q.first != nil && q.first.state != outstanding {
-		q.first, q.first.next = q.first.next, nil
+// remove ends an outstanding permit, or lapses it: the ledger does not refer to it
+// any more.
+func (q *permitQueue) remove(p *Permit, s permitState) {
+	if p.state != outstanding {
+		p.state = s
+		return
 	}
-	if q.first == nil {
-		q.last = nil
+	if p.prev != nil {
+		p.prev.next = p.next
+	} else {
+		q.first = p.next
 	}
-	return q.first
+	if p.next != nil {
+		p.next.prev = p.prev
+	} else {
+		q.last = p.prev
+	}
+	p.prev, p.next, p.state = nil, nil, s
 }
 
 // all yields the outstanding permits.
 func (q *permitQueue) all(yield func(*Permit) bool) {
-	for p := q.head(); p != nil; p = p.next {
-		if p.state == outstanding && !yield(p) {
+	for p := q.first; p != nil; p = p.next {
+		if !yield(p) {
 			return
 		}
 	}

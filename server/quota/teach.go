@@ -18,11 +18,13 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 		return true
 	}
 	late := p.state == lapsed
-	s := l.readAnswer(t, p.Scope, p.granted, a)
+	s := l.readAnswer(t, p.Scope, p.granted, &a)
+	s.route = l.routeOf(t, p)
 	// A limit that this answer is the first to tell of counts the permit too, so
 	// the permit ends only after it was found.
 	told := l.attribute(&s, a.Observations)
-	p.state, p.blamed = ended, s.firstBlamed()
+	l.permits.remove(p, ended)
+	p.blamed = s.firstBlamed()
 	for i := range p.charges {
 		c := &p.charges[i]
 		l.settleCharge(&s, c, told.of(c.bucket), late, a.Costs)
@@ -32,7 +34,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 			l.learn(&s, t.bucket, s.newsOf(t.bucket, t.o))
 		}
 	}
-	l.hold(&s, a)
+	l.hold(&s, &a)
 	l.forgetUnseen(&s)
 	return true
 }
@@ -41,14 +43,13 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 func (l *Ledger) settleUnanswered(now instant, p *Permit) {
 	if p.state == outstanding {
 		for _, c := range p.charges {
-			c.bucket.advance(now)
 			c.bucket.tally.Settled++
 			c.bucket.lose(now, c.cost)
 			c.bucket.heard(now, p.granted, false)
 			l.settled(c.bucket)
 		}
 	}
-	p.state = ended
+	l.permits.remove(p, ended)
 }
 
 // Observe learns from a call made without a permit: it can only tighten. The
@@ -62,12 +63,15 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	if granted == 0 || granted > t {
 		granted = t
 	}
-	s := l.readAnswer(t, scope, granted, a)
-	s.tighten = true
+	s := l.readAnswer(t, scope, granted, &a)
+	s.route, s.tighten = l.route(t, scope), true
+	for _, b := range s.route {
+		b.advance(t)
+	}
 	for _, t := range l.attribute(&s, a.Observations) {
 		l.learn(&s, t.bucket, s.newsOf(t.bucket, t.o))
 	}
-	l.hold(&s, a)
+	l.hold(&s, &a)
 	l.forgetUnseen(&s)
 }
 
@@ -87,13 +91,27 @@ type answerState struct {
 	spare bool
 }
 
-func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a Answer) answerState {
-	s := answerState{
-		now: now, granted: granted, scope: scope, route: l.route(now, scope),
-		by: a.By, verdict: a.Verdict, maxReset: l.rules.maxReset(),
+// routeOf is the buckets that count the permit's call, brought up to date: those
+// that it is charged to, unless it lapsed or they may be others by now.
+func (l *Ledger) routeOf(now instant, p *Permit) []*Bucket {
+	if p.state == outstanding && p.planned == l.planned {
+		l.routed = l.routed[:0]
+		for i := range p.charges {
+			l.routed = append(l.routed, p.charges[i].bucket)
+		}
+		return l.routed
 	}
-	for _, b := range s.route {
+	route := l.route(now, p.Scope)
+	for _, b := range route {
 		b.advance(now)
+	}
+	return route
+}
+
+func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a *Answer) answerState {
+	s := answerState{
+		now: now, granted: granted, scope: scope,
+		by: a.By, verdict: a.Verdict, maxReset: l.rules.maxReset(),
 	}
 	// A report cannot speak of the future, nor of an answer that came before the
 	// call was granted: both would narrow a reset wrongly.
@@ -152,7 +170,7 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 func (l *Ledger) learn(s *answerState, b *Bucket, w news) {
 	effect := b.settle(w)
 	if w.remaining != Unknown || w.reset.known() || w.blocked {
-		l.remember(b, w.evidence(s.by, s.verdict, effect))
+		l.remember(b, report{w, s.by, s.verdict, effect})
 	}
 	l.settled(b)
 }

@@ -1,0 +1,85 @@
+package quota
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// What it takes to hold very many buckets, and to decide very often.
+
+// A call of which every bucket is known takes nothing of the heap, whatever its
+// answer says.
+func TestTakeSettleAllocatesNothing(t *testing.T) {
+	for name, a := range benchAnswers() {
+		once := calls(t, a)
+		for range 100 {
+			once()
+		}
+		if n := testing.AllocsPerRun(1_000, once); n != 0 {
+			t.Errorf("%s: %v allocations a call, want none", name, n)
+		}
+	}
+}
+
+// bucketBytes is what the ledger keeps on the heap for each of n buckets, in which
+// a call each was granted and settled.
+func bucketBytes(t testing.TB, n int, scope func(i int) Scope, per Parts, a Answer) float64 {
+	// What of a scope lives on is to be the ledger's own.
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	rules := &Rules{API: "api", Limits: benchLimits(1)}
+	rules.Limits[0].Per = per
+	l := NewLedger(rules, 1)
+	var room Permit
+	for i := range n {
+		l.Settle(epoch, grant(t, l, epoch, scope(i), &room), a)
+		if i%1024 == 0 {
+			l.Changed()
+		}
+	}
+	l.Changed()
+	l.Advance(epoch.Add(time.Minute))
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if l.size < n {
+		t.Fatalf("%d buckets of %d", l.size, n)
+	}
+	runtime.KeepAlive(l)
+	return float64(after.HeapAlloc-before.HeapAlloc) / float64(n)
+}
+
+func ofUser(i int) Scope {
+	return Scope{API: "api", App: "app", User: fmt.Sprintf("urn:li:person:%08d", i), Endpoint: "GET /v2/connections"}
+}
+
+func ofEndpoint(i int) Scope {
+	return Scope{API: "api", App: "app", User: "u", Endpoint: fmt.Sprintf("GET /v2/people/%08d", i)}
+}
+
+// A bucket takes 400 bytes; a quarter more is too much.
+func TestBucketBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes 400 000 buckets")
+	}
+	told := numbersReset(0, 1<<40, 12*time.Hour)
+	for _, tt := range []struct {
+		name   string
+		scope  func(int) Scope
+		per    Parts
+		answer Answer
+	}{
+		{"by user", ofUser, Parts{User: true, Endpoint: true}, Answer{}},
+		{"by user, told", ofUser, Parts{User: true, Endpoint: true}, told},
+		{"by endpoint", ofEndpoint, Parts{Endpoint: true}, Answer{}},
+		{"by endpoint, told", ofEndpoint, Parts{Endpoint: true}, told},
+	} {
+		got := bucketBytes(t, 100_000, tt.scope, tt.per, tt.answer)
+		t.Logf("%s: %.0f bytes a bucket", tt.name, got)
+		if got > 500 {
+			t.Errorf("%s: %.0f bytes a bucket, want at most 400 and a quarter", tt.name, got)
+		}
+	}
+}
