@@ -116,6 +116,12 @@ var table = []rule{
 		why:      "the judge shares no code with the judged, and has virtual time",
 	},
 	{
+		packages: "server/simulate/*",
+		direct:   []string{"log/...", "os/...", "net/..."},
+		deps:     slices.Concat(transports, engines, []string{module + "server/broker", module + "client/..."}),
+		why:      "a simulated run has virtual time, and no process or network",
+	},
+	{
 		// grpc itself imports net/http, so only the direct import can be held.
 		packages: "client",
 		direct:   []string{"net/http/..."},

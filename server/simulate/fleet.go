@@ -147,17 +147,17 @@ func newFates(seed uint64) *fates {
 	return &fates{seed: seed, pcg: pcg, random: rand.New(pcg)} //nolint:gosec // the same numbers for the same seed are what is wanted
 }
 
-func (f *fates) of(j *Job, s *Scenario) Fate {
+func (f *fates) of(j *Job, s *Scenario) fate {
 	f.pcg.Seed(f.seed^fateStream<<56, uint64(j.ID)<<16|uint64(j.Sent)) //nolint:gosec // both are counts
 	r, l, faults := f.random, &s.Upstream.Latency, &s.Fleet.Faults
-	fate := Fate{Request: l.Request.draw(r), Work: l.Work.draw(r), Answer: l.Answer.draw(r)}
+	one := fate{request: l.Request.Draw(r), work: l.Work.Draw(r), answer: l.Answer.Draw(r)}
 	x := Share(r.Float64())
 	for _, c := range []struct {
 		share Share
 		set   *bool
 	}{
-		{faults.DieBefore, &fate.DiesBefore}, {faults.DieAfter, &fate.DiesAfter},
-		{faults.Drop, &fate.Drops}, {faults.Unreported, &fate.Unreported},
+		{faults.DieBefore, &one.diesBefore}, {faults.DieAfter, &one.diesAfter},
+		{faults.Drop, &one.drops}, {faults.Unreported, &one.unreported},
 	} {
 		if x < c.share {
 			*c.set = true
@@ -166,7 +166,7 @@ func (f *fates) of(j *Job, s *Scenario) Fate {
 		x -= c.share
 	}
 	if slow := faults.Slow; slow.Share > 0 && Share(r.Float64()) < slow.Share {
-		fate.Wait = time.Duration(r.Int64N(int64(slow.UpTo) + 1))
+		one.wait = time.Duration(r.Int64N(int64(slow.UpTo) + 1))
 	}
-	return fate
+	return one
 }

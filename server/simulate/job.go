@@ -82,12 +82,12 @@ func (r *run) hold(j *Job, n int64) {
 	}
 }
 
-func (r *run) fate(j *Job) Fate {
+func (r *run) fate(j *Job) fate {
 	f := r.fates.of(j, r.scenario)
 	for _, d := range r.scenario.Fleet.Faults.Dead {
 		from := r.up.start + int64(d.From)
 		if from <= r.now && r.now < from+int64(d.For) && (d.Service == "" || d.Service == j.source.service.Name) {
-			f.DiesBefore, f.Drops = true, false
+			f.diesBefore, f.drops = true, false
 		}
 	}
 	return f
@@ -101,36 +101,85 @@ func (r *run) send(j *Job) {
 	}
 	r.hold(j, -1)
 	j.state, j.fate = away, r.fate(j)
+	j.try++
 	j.Sent++
 	r.sent++
 	r.note(sentMark, j, 0)
-	if j.fate.Wait > 0 {
+	if j.fate.wait > 0 {
 		r.up.fired.Slow++
 	}
+	j.sent = r.time.Add(j.fate.wait)
 	switch {
-	case j.fate.DiesBefore:
-		r.after(j.fate.Wait, event{what: dies, job: j})
-	case j.fate.Drops:
-		r.after(j.fate.Wait, event{what: drops, job: j})
+	case j.fate.diesBefore:
+		r.plan(j.fate.wait, dies, j)
+	case j.fate.drops:
+		r.plan(j.fate.wait, drops, j)
 	default:
-		j.sent = r.time.Add(j.fate.Wait)
-		r.after(j.fate.Wait+j.fate.Request, event{what: arrives, job: j})
+		r.plan(j.fate.wait+j.fate.request, arrives, j)
 	}
 }
 
-// arrive has the upstream answer.
+// plan is for an event of this sending of a job alone.
+func (r *run) plan(after time.Duration, what happening, j *Job) {
+	r.after(after, event{what: what, job: j, try: j.try})
+}
+
+// recall is the strategy's.
+func (r *run) recall(j *Job) bool {
+	if j.state != away || !r.time.Before(j.sent) || j.fate.diesBefore || j.fate.drops {
+		return false
+	}
+	j.state = held
+	j.try++
+	r.sent--
+	r.note(recallMark, j, 0)
+	r.hold(j, 1)
+	return true
+}
+
+// rooms is the strategy's.
+func (r *run) rooms(c Call, at time.Time) []Room {
+	r.up.change(r.now)
+	return r.up.rooms(c, at)
+}
+
+// arrive is a call at the upstream's door.
 func (r *run) arrive(j *Job) {
-	back := j.fate.Work + j.fate.Answer
+	if keeper, ok := r.strategy.(Doorkeeper); ok {
+		admitted := keeper.Admit(r.time, j)
+		if r.heed(); !admitted {
+			j.state = atDoor
+			r.hold(j, 1)
+			return
+		}
+	}
+	r.serve(j)
+}
+
+// enter is the strategy's.
+func (r *run) enter(j *Job) {
+	if j.state != atDoor {
+		r.err = fmt.Errorf("strategy: at %v job %d enters, which does not stand at the door", r.time, j.ID)
+		return
+	}
+	r.hold(j, -1)
+	j.state, j.sent = away, r.time.Add(-j.fate.request)
+	r.serve(j)
+}
+
+// serve has the upstream answer.
+func (r *run) serve(j *Job) {
+	back := j.fate.work + j.fate.answer
 	q := Request{
-		Call: j.Call, Cost: j.truth, Free: j.free, Work: j.fate.Work,
+		Call: j.Call, Cost: j.truth, Free: j.free, Work: j.fate.work,
 		sent: j.sent.UnixNano(), probe: j.Probe,
 	}
-	if !j.fate.DiesAfter && !j.fate.Unreported {
+	if !j.fate.diesAfter && !j.fate.unreported {
 		q.heard = r.now + int64(back)
 	}
 	j.reply = Reply{Answer: r.up.serve(r.now, q, j.buckets), Sent: j.sent, Received: r.time.Add(back)}
 	r.arrived(j)
-	r.after(back, event{what: answered, job: j})
+	r.plan(back, answered, j)
 }
 
 // answer is the caller's, who reports it.
@@ -138,11 +187,11 @@ func (r *run) answer(j *Job) {
 	served := j.reply.Served()
 	r.note(answerMark, j, int64(j.reply.Status))
 	switch {
-	case j.fate.DiesAfter:
+	case j.fate.diesAfter:
 		r.up.fired.DiedAfter++
 		r.lost(j)
 		return
-	case j.fate.Unreported:
+	case j.fate.unreported:
 		r.up.fired.Unreported++
 		j.state = ended
 		if !served {

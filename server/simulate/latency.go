@@ -17,8 +17,8 @@ type Spread struct {
 	Sigma float64 `yaml:"sigma"`
 }
 
-// draw is one of these times.
-func (s Spread) draw(r *rand.Rand) time.Duration {
+// Draw is one of these times.
+func (s Spread) Draw(r *rand.Rand) time.Duration {
 	more := float64(s.Typical - s.Min)
 	if s.Sigma > 0 && more > 0 {
 		more *= math.Exp(s.Sigma * r.NormFloat64())

@@ -23,9 +23,11 @@ const (
 // event is something that will happen. Those of one instant happen in the order
 // in which they were planned.
 type event struct {
-	at     int64
-	nth    int64
-	what   happening
+	at   int64
+	nth  int64
+	what happening
+	// try is the job's sending of which it is; one that was recalled is not.
+	try    uint32
 	job    *Job
 	source *source
 }

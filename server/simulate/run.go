@@ -15,7 +15,7 @@ func Run(s *Scenario, seed uint64, newStrategy NewStrategy) (*Result, error) {
 	}
 	r.strategy, err = newStrategy(Env{
 		Scenario: r.scenario, Rand: stream(seed, strategyStream, 0),
-		Send: r.send, Fate: r.fate, Rooms: r.up.rooms, Cost: trueCost,
+		Send: r.send, Recall: r.recall, Enter: r.enter, Rooms: r.rooms, Cost: trueCost,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("strategy: %w", err)
@@ -31,9 +31,10 @@ func Run(s *Scenario, seed uint64, newStrategy NewStrategy) (*Result, error) {
 type jobState uint8
 
 const (
-	held  jobState = iota // by its strategy
-	away                  // on its way to the upstream, or back
-	ended                 // served, given back or lost
+	held   jobState = iota // by its strategy
+	away                   // on its way to the upstream, or back
+	atDoor                 // of the upstream
+	ended                  // served, given back or lost
 )
 
 // run is a scenario under way.
@@ -155,6 +156,9 @@ func (r *run) heed() {
 }
 
 func (r *run) happen(e event) {
+	if e.job != nil && e.try != e.job.try {
+		return
+	}
 	switch e.what {
 	case wants:
 		r.want(e.source)

@@ -62,7 +62,9 @@ type Fleet struct {
 	// Network is one way between a service and a broker, for strategies that have
 	// one.
 	Network Spread `yaml:"network"`
-	Faults  Faults `yaml:"faults"`
+	// Store is how long such a broker's store takes until something is durable.
+	Store  Spread `yaml:"store"`
+	Faults Faults `yaml:"faults"`
 }
 
 // Service is one service. Exactly one of Workers, Rate and Batch says when it

@@ -25,13 +25,15 @@ type Job struct {
 	// refused probe is counted apart.
 	Probe bool
 
-	state   jobState
+	state jobState
+	// try tells the events of one sending from those of another.
+	try     uint32
 	source  *source
 	buckets []*bucket
 	// truth is the cost in fact, free whether it turns out to cost nothing.
 	truth int64
 	free  bool
-	fate  Fate
+	fate  fate
 	sent  time.Time
 	reply Reply
 }
@@ -70,6 +72,15 @@ type Believer interface {
 	Believes(now time.Time, limit string, c Call) (left int64, ok bool)
 }
 
+// Doorkeeper is a [Strategy] that sends each call so that it arrives when there is
+// room for it: it is asked when the call arrives, and where it says no, the call
+// stands at the door until [Env.Enter], as if it had been sent so much later. That
+// is the clairvoyant's.
+type Doorkeeper interface {
+	// Admit reports whether the call enters now.
+	Admit(now time.Time, j *Job) bool
+}
+
 // Env is what a strategy is given for a run.
 type Env struct {
 	// Scenario is the truth, for strategies that are given the true limits; its
@@ -80,8 +91,12 @@ type Env struct {
 	// Send sends a job that is the strategy's. Called with any other it ends the
 	// run with an error.
 	Send func(*Job)
-	// Fate is what will become of a job if it is sent now, for the clairvoyant.
-	Fate func(*Job) Fate
+	// Recall takes back a job that was sent and has not left its caller yet, who is
+	// slow. It reports false, and changes nothing, when it is too late, or the caller
+	// dead or about to give it back.
+	Recall func(*Job) bool
+	// Enter lets a job enter that a [Doorkeeper] has not admitted.
+	Enter func(*Job)
 	// Rooms are the buckets that count a call, as they would stand at an instant
 	// from now on if nothing else arrived until then, for the clairvoyant.
 	Rooms func(c Call, at time.Time) []Room
@@ -104,14 +119,14 @@ type Room struct {
 // NewStrategy makes a strategy for one run.
 type NewStrategy func(Env) (Strategy, error)
 
-// Fate is what becomes of a call that is sent.
-type Fate struct {
-	// DiesBefore says that its caller dies before it sends anything, DiesAfter
-	// that it does so after, Drops that it gives its right to send back, and
-	// Unreported that what came back is not reported.
-	DiesBefore, DiesAfter, Drops, Unreported bool
-	// Wait is until it is really sent, given back, or its caller has died.
-	Wait time.Duration
-	// Request, Work and Answer are the parts of the round trip.
-	Request, Work, Answer time.Duration
+// fate is what becomes of a call that is sent.
+type fate struct {
+	// diesBefore says that its caller dies before it sends anything, diesAfter
+	// that it does so after, drops that it gives its right to send back, and
+	// unreported that what came back is not reported.
+	diesBefore, diesAfter, drops, unreported bool
+	// wait is until it is really sent, given back, or its caller has died.
+	wait time.Duration
+	// request, work and answer are the parts of the round trip.
+	request, work, answer time.Duration
 }

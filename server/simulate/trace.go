@@ -4,6 +4,7 @@ package simulate
 const (
 	sentMark = iota + 1
 	answerMark
+	recallMark
 )
 
 // offset and prime are those of FNV-1a, by words of 64 bits.

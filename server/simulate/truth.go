@@ -1,6 +1,9 @@
 package simulate
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // rooms are the buckets that count a call, at an instant that is not past.
 func (u *Upstream) rooms(c Call, at time.Time) []Room {
@@ -11,10 +14,22 @@ func (u *Upstream) rooms(c Call, at time.Time) []Room {
 		b = b.imagined()
 		b.turn(now)
 		rooms = append(rooms, Room{
-			Limit: b.rule.Name, Key: b.key, Left: max(0, b.meter.left(now)), Until: instant(b.meter.resets(now)),
+			Limit: b.rule.Name, Key: b.key, Left: max(0, b.meter.left(now)), Until: instant(b.more(now)),
 		})
 	}
 	return rooms
+}
+
+// more is when the bucket has more than now. That is when it resets, but for a
+// counter, of which the last window's part dwindles unit by unit.
+func (b *bucket) more(now int64) int64 {
+	m, ok := b.meter.(*counterMeter)
+	if !ok || m.last == 0 {
+		return b.meter.resets(now)
+	}
+	period := float64(b.rule.Window.Counter)
+	held := math.Ceil(float64(m.last)*float64(b.window.ends-now)/period - 1e-9)
+	return min(b.window.ends, b.window.ends-int64(math.Floor((held-1)/float64(m.last)*period)))
 }
 
 // imagined is a copy that may be moved into the future.
