@@ -33,6 +33,9 @@ type Bucket struct {
 
 	// lapsed is an upper bound of how much of a − aCov lapsed unheard.
 	lapsed int64
+	// lost is the cost in this window of calls that were not heard of, and that
+	// the upstream may have counted.
+	lost int64
 	// flying counts the permits in o.
 	flying int32
 
@@ -40,6 +43,8 @@ type Bucket struct {
 	// doubtful says that m fell by more than our own calls explain: one answer
 	// is enough to raise it again.
 	doubtful bool
+	// strayed says that m may be a number of the window before.
+	strayed bool
 	// asked is true once a call has been answered while the quota was not known.
 	asked bool
 	// unwritten is true when the quota was told and the store was not.
@@ -54,6 +59,8 @@ type Bucket struct {
 	log *slidingLog
 	// doubts is nil while there are none.
 	doubts *doubts
+	// drift is what others take; nil as long as nobody does.
+	drift *drift
 }
 
 // ledgerState is what the ledger keeps with each bucket.
@@ -174,7 +181,7 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 			return Probing, next, false
 		}
 		return NoReason, 0, false
-	case b.available() >= cost:
+	case b.available() >= cost && b.leaves(now, cost):
 		return NoReason, 0, false
 	case b.probeDue(now, cost):
 		return NoReason, 0, false
@@ -281,6 +288,7 @@ func (b *Bucket) lose(now instant, cost int64) {
 	b.ungrant(cost)
 	b.keep(now, cost)
 	b.a += cost
+	b.lost += cost
 }
 
 // cover notes that an observation covers the sum of what was settled before its

@@ -118,14 +118,17 @@ type Status struct {
 	Key         Scope
 	// Quota is the units a window, or [Unknown].
 	Quota int64
-	// Remaining is the units that can still be granted, or [Unknown].
+	// Remaining is the units that can still be granted, or [Unknown]: what is left
+	// to others is not among them.
 	Remaining int64
 	// Used is the units that this window has lost, whoever took them, and what is
 	// on its way; 0 when the quota is not known.
 	Used int64
 	// Others is how many of those the upstream counted and we did not send, as
-	// far as its numbers show; an upper bound around a turn.
-	Others int64
+	// far as its numbers show: in the first window also what was used before we
+	// came. OthersToday is what others took since midnight in the window's time
+	// zone, as seen so far.
+	Others, OthersToday int64
 	// Outstanding is the permits that are granted and not settled, Waiting the
 	// callers that stand at the bucket.
 	Outstanding, Waiting int64

@@ -3,7 +3,8 @@ package quota
 import "time"
 
 // Explanation is what a bucket counts with. Where its quota is known, what
-// remains is min(Confirmed − Uncovered, quota − Counted) − Held, and never below 0.
+// remains is min(Confirmed − Uncovered, quota − Counted) − Held − Theirs, and never
+// below 0.
 type Explanation struct {
 	// Confirmed is the lowest remaining that a response told in this window, or
 	// that follows from the quota; [Unknown] when nothing bounds it. ConfirmedAt
@@ -16,6 +17,10 @@ type Explanation struct {
 	// Counted is the units of our own calls that the upstream took in this
 	// window, Held those of permits that are granted and not settled.
 	Counted, Held int64
+	// Rate is what others take in a window, and Sudden what they may take before
+	// the next call arrives, as far as has been seen: of what remains, calls for
+	// the last Sudden go a few at a time. Theirs is what is left to others.
+	Rate, Sudden, Theirs int64
 	// Began is when this window began, as far as is known, and EndLo and EndHi
 	// bound when it ends; zero when that is not known.
 	Began, EndLo, EndHi time.Time
@@ -45,6 +50,9 @@ func (l *Ledger) Explain(now time.Time, b *Bucket) Explanation {
 		if b.tm >= b.turned {
 			e.ConfirmedAt = b.tm.time()
 		}
+	}
+	if b.drift != nil {
+		e.Rate, e.Sudden, e.Theirs = b.drift.rate(), b.sudden(), b.theirs(at(now))
 	}
 	if e.Sliding {
 		e.Counted = b.log.held

@@ -16,7 +16,7 @@ func (s *steps) explain(sec float64, name string) Explanation {
 		if e.Confirmed != Unknown {
 			left = min(left, e.Confirmed-e.Uncovered)
 		}
-		if left = max(0, left-e.Held); left != st.Remaining {
+		if left = max(0, left-e.Held-e.Theirs); left != st.Remaining {
 			s.Errorf("at %v: %+v makes %d remaining, and there are %d", sec, e, left, st.Remaining)
 		}
 	}

@@ -153,7 +153,8 @@ func (h *history) denied(d Decision, r Request) {
 	var cause bool
 	switch d.Reason {
 	case Exhausted:
-		cause = b.available() < cost
+		others := b.drift != nil && (b.o > 0 || b.theirs(now) > 0 || now.sub(b.numberOf()) > probeGap)
+		cause = b.available() < cost || others && !b.leaves(now, cost)
 	case CoolingDown:
 		cause = b.state == Cooling && now < b.until && d.RetryAt.Equal(b.until.time())
 	case Probing:

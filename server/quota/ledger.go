@@ -117,7 +117,7 @@ func (d Decision) forcible() bool { return d.Reason != TooLarge && d.Reason != R
 // charge takes the permit's cost of the bucket.
 func (l *Ledger) charge(now instant, p *Permit, b *Bucket) {
 	cost := p.costs.of(b.rule.Counts())
-	p.charges = append(p.charges, charge{b, cost, b.a})
+	p.charges = append(p.charges, charge{b, cost, b.a, b.promise(now)})
 	b.grant(now, cost)
 	l.refill(b)
 	l.change(b)

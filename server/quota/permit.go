@@ -39,12 +39,14 @@ const (
 	lapsed
 )
 
-// charge is what a permit takes of one bucket, and the bucket's running sum when
-// it was granted.
+// charge is what a permit takes of one bucket, and the bucket's running sum and
+// its promise when it was granted.
 type charge struct {
 	bucket *Bucket
 	cost   int64
 	a      int64
+	// promised is what the bucket's numbers promised.
+	promised int64
 }
 
 // begin makes it the permit of a request, without its charges.

@@ -86,11 +86,15 @@ func (b *Bucket) begin(now instant) {
 	}
 	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov}
 	b.turned, b.ident, b.seen = now, max(now, b.ident+1), false
+	b.lost = b.uncovered()
+	if b.drift != nil {
+		b.drift.turn()
+	}
 	b.end, b.edge = span{}, nil
 	if h := b.hearsay; h != nil {
 		h.hull, h.epoch, h.bare = span{}, 0, 0
 	}
-	b.doubtful = false
+	b.doubtful, b.strayed = false, false
 	b.unrise()
 	b.stopProbes()
 	b.undoubt()
@@ -98,6 +102,15 @@ func (b *Bucket) begin(now instant) {
 	if b.quota == 0 && b.m != unbounded {
 		b.asked = false
 	}
+}
+
+// uncovered is the cost settled without numbers that may belong to the window
+// that begins.
+func (b *Bucket) uncovered() int64 {
+	if b.edge != nil {
+		return b.a - min(b.edge.a, b.aCov)
+	}
+	return b.a - b.aCov
 }
 
 // carry knows the next end at once where the window's kind tells it.
@@ -308,7 +321,7 @@ func (b *Bucket) tellPhase() {
 	was := b.logged()
 	b.told = true
 	if was && !b.logged() {
-		b.n = b.log.held
+		b.n, b.lost = b.log.held, 0
 		b.log = nil
 		b.last = nil // a log's turns are none
 	}
@@ -318,13 +331,15 @@ func (b *Bucket) tellPhase() {
 // may belong to either window stays charged until an answer covers it.
 func (b *Bucket) prove(w news) {
 	bare, covered := b.straddling()
+	old := int64(0)
 	if w.granted >= b.heardOf().bareAt {
-		bare, covered = 0, 0
+		old, bare, covered = bare, 0, 0
 	}
 	if b.edge != nil {
 		b.cover(b.edge.a)
 	}
 	b.begin(w.now)
+	b.lost += old
 	b.learnEnd(w.now, w.reset, w.epoch)
 	b.takeQuota(w)
 	b.m, b.n = b.full(), bare
@@ -344,6 +359,7 @@ func (b *Bucket) unturn(w news) {
 	}
 	b.m = min(b.m, b.last.m)
 	b.n += b.last.n
+	b.lost = b.quota // nobody knows any more
 	b.turned, b.aCov = b.last.turned, b.last.aCov
 	b.last, b.edge = nil, nil
 	b.end = span{}

@@ -108,6 +108,11 @@ func TestPropertyNoOverGrant(t *testing.T) {
 			if stuck := w.stuck(); stuck != "" {
 				t.Fatal(stuck)
 			}
+			for b := range w.ledger.Buckets(Scope{}) {
+				if d := b.drift; d != nil && (d.rate() > 0 || d.burst > 0) {
+					t.Fatalf("%s: others took %d, %d at once, and there are none", b.Name(), d.rate(), d.burst/burstFades)
+				}
+			}
 		}
 		if testing.Verbose() {
 			w.trace = t.Logf

@@ -5,8 +5,8 @@ import "time"
 // The parts of a [Bucket] that few buckets have at a time. A part is nil until it
 // is first needed, and made by the method that is about to write it; the methods
 // that read one give the zero value of a part that there is not. The parts that
-// are not here stand where their rules do: the closure of a cool-down, and the
-// slidingLog.
+// are not here stand where their rules do: the closure of a cool-down, the drift
+// and the slidingLog.
 
 // doubts is what a bucket is not sure of. A bucket whose numbers agree with what
 // it knows has none.

@@ -278,6 +278,7 @@ func (l *Ledger) layGhosts(now instant) {
 		g.bucket.advance(g.until)
 		g.bucket.o -= g.cost
 		g.bucket.a += g.cost
+		g.bucket.lost += g.cost
 		g.bucket.lapsed += g.cost
 		l.settled(g.bucket)
 	}

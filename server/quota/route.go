@@ -141,7 +141,7 @@ func (l *Ledger) adopt(b *Bucket) {
 // join charges the permit to a bucket that came to be after it was granted.
 func (p *Permit) join(b *Bucket) {
 	cost := p.costs.of(b.rule.Counts())
-	p.charges = append(p.charges, charge{b, cost, 0})
+	p.charges = append(p.charges, charge{b, cost, 0, 0})
 	b.o += cost
 	b.flying++
 	b.tally.Granted++

@@ -11,6 +11,8 @@ type news struct {
 	// cost is what the call took of the bucket; held is what was on its way,
 	// this call with it, when the answer was heard.
 	cost, held int64
+	// promised is what the bucket's numbers promised when the call was granted.
+	promised int64
 	// passed says that the upstream took the call, blocked that it refused it on
 	// this bucket's account.
 	passed, blocked bool
@@ -51,6 +53,7 @@ func (b *Bucket) settle(w news) (effect string) {
 		effect = b.takeNumbers(w)
 	}
 	b.count(w)
+	b.follow(w)
 	return effect
 }
 
@@ -109,7 +112,7 @@ func (b *Bucket) takeNumbers(w news) (effect string) {
 		}
 		b.m, b.tm = r, w.now
 		b.cover(w.a)
-		b.doubtful = false
+		b.doubtful, b.strayed = false, false
 		b.unrise()
 		b.stopProbes()
 		effect = "a rise, confirmed: believed"
@@ -133,7 +136,7 @@ func (b *Bucket) fall(w news) (effect string) {
 	} else {
 		b.doubtful = b.doubtful || doubt
 	}
-	b.m, b.tm = w.remaining, w.now
+	b.m, b.tm, b.strayed = w.remaining, w.now, w.granted < b.turned
 	b.cover(w.a)
 	if doubt {
 		return "a fall that our own calls do not explain: obeyed"

@@ -12,9 +12,10 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 	}
 	s.Outstanding, s.Waiting = int64(b.flying), int64(b.queued)
 	if b.quota > 0 {
-		s.Quota, s.Used, s.Others = b.quota, b.spent(), b.others()
+		s.Quota, s.Used, s.Others = b.quota, b.spent(), b.drift.others()
+		s.OthersToday = b.drift.since(b.dayOf(at(now)))
 	}
-	if free := b.available(); b.quota > 0 || b.m < unbounded {
+	if free := b.available() - b.theirs(at(now)); b.quota > 0 || b.m < unbounded {
 		s.Remaining = max(0, free)
 	}
 	if b.end.known() && !b.gate {
@@ -36,12 +37,4 @@ func (b *Bucket) pressure(s Status) float64 {
 		return 0
 	}
 	return min(1, max(0, 1-float64(s.Remaining)/float64(s.Quota)))
-}
-
-// others is what the upstream counted in this window beyond all that we sent.
-func (b *Bucket) others() int64 {
-	if b.logged() || b.tm < b.turned {
-		return 0
-	}
-	return max(0, b.quota-b.m-b.n-b.lapsed-b.o)
 }

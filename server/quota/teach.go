@@ -151,7 +151,7 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) news {
 func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bool, costs Costs) {
 	b := c.bucket
 	w := s.newsOf(b, o)
-	w.a, w.held = c.a, b.o
+	w.a, w.held, w.promised = c.a, b.o, c.promised
 	if !late {
 		w.cost = c.actual(costs)
 		b.ungrant(c.cost)

@@ -41,6 +41,7 @@ type trueLimit struct {
 type trueWindow struct {
 	ends  time.Time
 	count int64
+	taken int64 // by others, of count
 	seen  int
 }
 
@@ -52,6 +53,7 @@ type upstream struct {
 	refused  int
 	counted  int
 	history  []int64 // counts of the first limit's complete windows
+	taken    []int64 // what others took of each of these
 }
 
 func (u *upstream) window(i int, user string, now time.Time) *trueWindow {
@@ -68,8 +70,9 @@ func (u *upstream) window(i int, user string, now time.Time) *trueWindow {
 	if !now.Before(w.ends) {
 		if w.seen++; i == 0 && w.seen > 2 {
 			u.history = append(u.history, w.count) // the first may be cut short
+			u.taken = append(u.taken, w.taken)
 		}
-		w.count = 0
+		w.count, w.taken = 0, 0
 		if l.firstUse {
 			w.ends = now.Add(l.period)
 		} else {

@@ -1,0 +1,204 @@
+package quota
+
+import (
+	"testing"
+	"time"
+)
+
+// crowd is somebody else who calls with the same credentials: at a mean rate, but
+// only while on, and then by so much more; so many calls in the same instant.
+type crowd struct {
+	rate    float64 // a second
+	on, off time.Duration
+	pack    int
+}
+
+// join lets the crowd call until the end.
+func (w *world) join(c crowd) {
+	if c.rate == 0 {
+		return
+	}
+	pack := max(1, c.pack)
+	busy := time.Duration(0) // time on, of which each call takes a random part
+	var next func()
+	next = func() {
+		busy += time.Duration(w.rng.ExpFloat64() / c.rate * float64(pack) * float64(time.Second))
+		begun := busy
+		if c.off > 0 {
+			spent := time.Duration(float64(busy) * float64(c.on) / float64(c.on+c.off))
+			begun = spent + c.off*(spent/c.on) //nolint:durationcheck // so many times off
+		}
+		w.after(epoch.Add(begun).Sub(w.now), func() {
+			for range pack {
+				w.up.takeOther(w.now)
+			}
+			next()
+		})
+	}
+	next()
+}
+
+// takeOther counts a call that is not the fleet's, unless the limit is spent.
+func (u *upstream) takeOther(now time.Time) {
+	w := u.window(0, "", now)
+	if w.count < u.limits[0].quota {
+		w.count++
+		w.taken++
+	}
+}
+
+// rest is how much the fleet used of what others left of each complete window.
+func (u *upstream) rest() (share float64, taken int64) {
+	var ours, rest int64
+	for i, n := range u.history {
+		ours += n - u.taken[i]
+		rest += u.limits[0].quota - u.taken[i]
+		taken += u.taken[i]
+	}
+	return float64(ours) / float64(rest), taken
+}
+
+// visit is a fleet's demand of 25 calls a second, which is more than others leave;
+// or 250 at once every window; or always more than there is.
+func (w *world) visit(demand string) {
+	every := func(d time.Duration, n int) {
+		var next func()
+		next = func() { w.want("u", n); w.after(d, next) }
+		next()
+	}
+	switch demand {
+	case "steady":
+		every(40*time.Millisecond, 1)
+	case "at once":
+		every(10*time.Second, 250)
+	default:
+		w.want("u", 1<<20)
+	}
+}
+
+// Fault 50: another consumer takes 30 % of the quota, evenly or in bursts. While
+// the fleet has met it, few calls are refused; and it uses what others leave.
+func TestFault50OthersTakeAThird(t *testing.T) {
+	const windows, learning = 80, 5
+	for name, c := range map[string]crowd{
+		"evenly":       {rate: 9},
+		"on 5 off 5":   {rate: 9, on: 5 * time.Second, off: 5 * time.Second},
+		"on 1 off 4":   {rate: 9, on: time.Second, off: 4 * time.Second},
+		"nine at once": {rate: 9, pack: 9},
+	} {
+		for _, demand := range []string{"saturating", "steady", "at once"} {
+			if testing.Short() && demand != "steady" {
+				continue // the longer half
+			}
+			t.Run(name+", "+demand, func(t *testing.T) {
+				limit := trueLimit{quota: 300, period: 10 * time.Second, phase: 3 * time.Second}
+				up := &upstream{limits: []trueLimit{limit}}
+				w := newWorld(1, epoch, up, &Rules{API: "api", SendWithin: 2 * time.Second, Limits: []Limit{fixed(300, 10*time.Second)}},
+					faults{rtt: 100 * time.Millisecond})
+				w.join(c)
+				w.visit(demand)
+				w.run(epoch.Add(learning * limit.period))
+				granted, refused := w.granted, w.innocent+w.probes
+				w.run(epoch.Add(windows * limit.period))
+				granted, refused = w.granted-granted, w.innocent+w.probes-refused
+				share, taken := up.rest()
+				t.Logf("%d of %d refused, %.3f of the rest used, others took %d of %d windows", refused, granted, share, taken, len(up.history))
+				if taken == 0 || granted < 5000 || refused*1000 > granted || share < 0.95 {
+					t.Errorf("%d of %d refused, want at most one in a thousand; %.3f of the rest used, want 0.95; others took %d",
+						refused, granted, share, taken)
+				}
+			})
+		}
+	}
+}
+
+// What others take is shown: in this window, and today.
+func TestOthersAreShown(t *testing.T) {
+	monthly := daily(1000)
+	monthly.Window.Unit = Month
+	s := newSteps(t, monthly)
+	shown := func(sec float64, window, today int64) {
+		t.Helper()
+		b := s.bucketOf("day")
+		if st := s.l.Status(at0(sec), b); st.Others != window || st.OthersToday != today {
+			t.Errorf("at %v: %d in this window, %d today, want %d and %d", sec, st.Others, st.OthersToday, window, today)
+		}
+	}
+	s.settle(1, s.take(0), numbers(1000, 899)) // a hundred before we came
+	shown(1, 100, 0)
+	s.settle(3, s.take(2), numbers(1000, 878))
+	shown(3, 120, 20)
+	s.settle(4, s.take(3.5), Answer{}) // says nothing
+	shown(4, 120, 20)
+	day := 24 * 3600.0
+	shown(day, 120, 0)
+	s.settle(day+1, s.take(day), numbers(1000, 870))
+	shown(day+1, 126, 6)
+}
+
+// A bogus number is nobody's use until a second one says so too.
+func TestDoubtfulNumbersAreNobodys(t *testing.T) {
+	s := newSteps(t, daily(1000))
+	s.settle(1, s.take(0), numbers(1000, 999))
+	s.settle(3, s.take(2), numbers(1000, 400))
+	b := s.bucketOf("day")
+	if st := s.l.Status(at0(3), b); st.Others != 0 || st.OthersToday != 0 {
+		t.Errorf("%d of others, %d today, by one doubtful number", st.Others, st.OthersToday)
+	}
+	s.settle(5, s.take(4), numbers(1000, 399))
+	if st := s.l.Status(at0(5), b); st.Others != 598 || st.OthersToday != 598 {
+		t.Errorf("%d of others, %d today, and two numbers say so", st.Others, st.OthersToday)
+	}
+}
+
+// The last units that others may take before a call arrives go a few at a time, so
+// that each answer tells what others took.
+func TestLittleInFlightNearTheEnd(t *testing.T) {
+	s := newSteps(t, fixed(800, time.Hour))
+	s.settle(0.1, s.take(0), numbersReset(800, 799, 30*time.Minute))
+	s.settle(0.3, s.take(0.2), numbers(800, 758)) // forty of others' at once
+	s.settle(0.5, s.take(0.4), numbers(800, 720))
+	s.available(0.5, "app", 720)
+	granted := 0
+	for s.try(0.6, call).Allowed() {
+		granted++
+	}
+	e := s.explain(0.6, "app")
+	if e.Sudden != 60 || e.Rate == 0 || int64(granted) != 720-e.Sudden {
+		t.Fatalf("%d granted, of 720 that remain: %+v", granted, e)
+	}
+	b := s.bucketOf("app")
+	for b.o > 0 {
+		for p := range s.l.permits.all {
+			s.settle(0.7, p, numbers(800, b.m-1))
+			break
+		}
+	}
+	for b.o == 0 && b.m > e.Theirs+1 {
+		s.l.Advance(at0(0.8))
+		granted = 0
+		for s.try(0.8, call).Allowed() {
+			granted++
+		}
+		if most := max(1, b.m/tapers); int64(granted) > most || granted == 0 {
+			t.Fatalf("%d in flight of %d that remain, want at most %d", granted, b.m, most)
+		}
+		for p := range s.l.permits.all {
+			s.settle(0.8, p, numbers(800, b.m-1))
+		}
+		e = s.explain(0.8, "app")
+	}
+}
+
+// An old number begins nothing near the end: others may have taken the rest since.
+func TestOldNumberNearTheEnd(t *testing.T) {
+	s := newSteps(t, fixed(800, time.Hour))
+	s.settle(0.1, s.take(0), numbersReset(800, 799, time.Minute))
+	s.settle(0.3, s.take(0.2), numbers(800, 758)) // forty of others' at once
+	for b := s.bucketOf("app"); b.m > 50; {
+		s.settle(1, s.take(1), numbers(800, b.m-1))
+	}
+	s.settle(1.1, s.take(1), numbers(800, 49))
+	s.denied(2.2, Exhausted)
+	s.take(63) // the next window
+}
