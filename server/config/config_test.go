@@ -122,7 +122,13 @@ func TestWindows(t *testing.T) {
 		"month app requests 2 {calendar: month, zone: America/Los_Angeles}",
 		"fixed app requests 3 {fixed: 10s}",
 		"aligned app requests 4 {fixed: 1m30s, align: utc}",
+		"first-use app requests 4 {fixed: 10s, from: first_use}",
 		"sliding app tokens 5 {sliding: 1m0s}",
+		"counter app requests 6 {sliding: 1m0s, as: counter}",
+		"refill app requests 2 {refill: 1s}",
+		"leaky app requests 2 {refill: 1s, burst: 40}",
+		"concurrent app requests 10 {concurrent: true}",
+		"concurrent-learned app requests 0 {concurrent: true}",
 		"learned app+tenant requests 0 learned",
 	}
 	if len(r.Limits) != len(want) {

@@ -79,7 +79,8 @@ func checkAPI(t *testing.T, name string, a config.API) {
 	}
 	limits := make(map[string]quota.Limit)
 	for _, l := range r.Limits {
-		if _, ok := limits[l.Name]; ok || l.Name == "" || l.Quota < 0 || l.Quota > quota.MaxQuota || !soundWindow(l.Window) {
+		if _, ok := limits[l.Name]; ok || l.Name == "" || l.Quota < 0 || l.Quota > quota.MaxQuota || !soundWindow(l.Window) ||
+			l.Window.Kind == quota.Refill && l.Quota == 0 {
 			t.Errorf("accepted the limit %+v", l)
 		}
 		for _, label := range l.Per.Labels() {
@@ -99,15 +100,24 @@ func checkAPI(t *testing.T, name string, a config.API) {
 	}
 }
 
+// soundWindow reports whether a window has what its kind needs and no more.
 func soundWindow(w quota.Window) bool {
+	own := quota.Window{Kind: w.Kind}
+	timed := w.Period > 0 && w.Period <= 366*24*time.Hour
 	switch w.Kind {
 	case quota.Calendar:
-		return w.Unit >= quota.Hour && w.Unit <= quota.Month && w.Zone != time.Local && w.Period == 0 && !w.Aligned
+		own.Unit, own.Zone = w.Unit, w.Zone
+		return w == own && w.Unit >= quota.Hour && w.Unit <= quota.Month && w.Zone != time.Local
 	case quota.Fixed:
-		return w.Period > 0 && w.Period <= 366*24*time.Hour && w.Zone == nil && w.Unit == 0
+		own.Period, own.Aligned, own.FirstUse = w.Period, w.Aligned, w.FirstUse
+		return w == own && timed && !(w.Aligned && w.FirstUse)
 	case quota.Sliding:
-		return w.Period > 0 && w.Period <= 366*24*time.Hour && w.Zone == nil && w.Unit == 0 && !w.Aligned
+		own.Period, own.Counter = w.Period, w.Counter
+		return w == own && timed
+	case quota.Refill:
+		own.Period, own.Burst = w.Period, w.Burst
+		return w == own && timed && w.Burst >= 0 && w.Burst <= quota.MaxQuota
 	default:
-		return w == quota.Window{}
+		return w == own
 	}
 }

@@ -38,6 +38,9 @@ func (v value) limit(labels []string) quota.Limit {
 	}
 	if w, ok := s.get("window"); ok {
 		l.Window = w.window()
+		if l.Window.Kind == quota.Refill && l.Provenance == quota.Nobody {
+			w.fail("needs a quota: how many units come back in each period of the refill")
+		}
 	}
 	return l
 }

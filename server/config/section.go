@@ -31,20 +31,13 @@ func (v value) section(known ...string) section {
 	}
 	for _, p := range pairs {
 		if _, ok := s.entries[p.name]; !ok {
-			v.r.fail(positionOf(p.key), v.field(), p.name, unknownKey(p.name, known))
+			v.r.fail(positionOf(p.key), v.field(), p.name, "unknown key: keys are "+strings.Join(known, ", "))
 			s.unknown = true
 			continue
 		}
 		s.entries[p.name] = p.value
 	}
 	return s
-}
-
-func unknownKey(name string, known []string) string {
-	if name == "refill" || name == "concurrent" {
-		return "not in this version: keys are " + strings.Join(known, ", ")
-	}
-	return "unknown key: keys are " + strings.Join(known, ", ")
 }
 
 // pairs is the keys of a mapping, each once, with their values; false when it

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml/ast"
+
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 
@@ -17,22 +19,25 @@ const (
 // window is the one place where a window is made of what the file says.
 func (v value) window() quota.Window {
 	var w quota.Window
-	s := v.section("calendar", "zone", "fixed", "align", "sliding")
+	s := v.section("calendar", "zone", "fixed", "align", "from", "sliding", "as", "refill", "burst", "concurrent")
 	kinds := 0
 	for _, k := range []struct {
 		name string
 		read func(value) quota.Window
-	}{{"calendar", s.calendar}, {"fixed", s.fixed}, {"sliding", value.sliding}} {
+	}{{"calendar", s.calendar}, {"fixed", s.fixed}, {"sliding", s.sliding}, {"refill", s.refill}, {"concurrent", value.concurrent}} {
 		if kind, ok := s.get(k.name); ok {
 			w = k.read(kind)
 			kinds++
 		}
 	}
 	if kinds != 1 && s.entries != nil && !s.unknown {
-		v.fail("must have exactly one of calendar, fixed and sliding: leave the window out to have it learned")
+		v.fail("must have exactly one of calendar, fixed, sliding, refill and concurrent: leave the window out to have it learned")
 	}
 	s.only("zone", "calendar")
 	s.only("align", "fixed")
+	s.only("from", "fixed")
+	s.only("as", "sliding")
+	s.only("burst", "refill")
 	return w
 }
 
@@ -78,12 +83,33 @@ func (v value) zone() *time.Location {
 
 func (s section) fixed(v value) quota.Window {
 	w := quota.Window{Kind: quota.Fixed, Period: v.duration(longestWindow)}
-	var align string
+	var align, from string
 	s.word("align", &align, "utc")
-	w.Aligned = align == "utc"
+	s.word("from", &from, "first_use")
+	w.Aligned, w.FirstUse = align == "utc", from == "first_use"
+	if w.Aligned && w.FirstUse {
+		s.entries["from"].fail("a window that is aligned does not begin at its first use: leave one of the two out")
+	}
 	return w
 }
 
-func (v value) sliding() quota.Window {
-	return quota.Window{Kind: quota.Sliding, Period: v.duration(longestWindow)}
+func (s section) sliding(v value) quota.Window {
+	var as string
+	s.word("as", &as, "counter")
+	return quota.Window{Kind: quota.Sliding, Period: v.duration(longestWindow), Counter: as == "counter"}
+}
+
+func (s section) refill(v value) quota.Window {
+	w := quota.Window{Kind: quota.Refill, Period: v.duration(longestWindow)}
+	if b, ok := s.get("burst"); ok {
+		w.Burst = b.whole(quota.MaxQuota, "")
+	}
+	return w
+}
+
+func (v value) concurrent() quota.Window {
+	if n, ok := v.node.(*ast.BoolNode); !ok || !n.Value {
+		v.wrongType("must be true: leave the window out to have it learned")
+	}
+	return quota.Window{Kind: quota.Concurrent}
 }

@@ -20,6 +20,11 @@ const (
 	Calendar
 	// Sliding: each unit counts for one period from its use.
 	Sliding
+	// Refill: the quota comes back bit by bit over a period, and what is not used
+	// is kept up to a burst: a token bucket, a leaky bucket, GCRA.
+	Refill
+	// Concurrent: the quota is how many calls may be under way at a time.
+	Concurrent
 )
 
 // CalendarUnit is the length of a calendar window.
@@ -43,11 +48,20 @@ func (u CalendarUnit) String() string {
 type Window struct {
 	// Kind is the kind of window; the other fields depend on it.
 	Kind WindowKind
-	// Period is the length of a fixed or sliding window.
+	// Period is the length of a fixed or sliding window, or the time in which a
+	// quota is refilled.
 	Period time.Duration
 	// Aligned says that a fixed window's boundaries are the multiples of its
 	// period since 1970 in UTC.
 	Aligned bool
+	// FirstUse says that a fixed window begins at the first call after the last one
+	// ended.
+	FirstUse bool
+	// Counter says that the upstream only keeps the sums of aligned periods, and
+	// weighs the last one by how much of it still lies within a sliding window.
+	Counter bool
+	// Burst is the most units that a refilled quota holds; 0 means one quota.
+	Burst int64
 	// Unit is the length of a calendar window.
 	Unit CalendarUnit
 	// Zone is a calendar window's time zone; nil means UTC.
@@ -58,17 +72,32 @@ type Window struct {
 func (w Window) String() string {
 	switch w.Kind {
 	case Fixed:
-		if w.Aligned {
-			return fmt.Sprintf("{fixed: %v, align: utc}", w.Period)
-		}
-		return fmt.Sprintf("{fixed: %v}", w.Period)
+		return fmt.Sprintf("{fixed: %v%s}", w.Period, w.options())
 	case Calendar:
 		return fmt.Sprintf("{calendar: %v, zone: %v}", w.Unit, w.zone())
 	case Sliding:
-		return fmt.Sprintf("{sliding: %v}", w.Period)
+		return fmt.Sprintf("{sliding: %v%s}", w.Period, w.options())
+	case Refill:
+		return fmt.Sprintf("{refill: %v%s}", w.Period, w.options())
+	case Concurrent:
+		return "{concurrent: true}"
 	default:
 		return "learned"
 	}
+}
+
+func (w Window) options() string {
+	switch {
+	case w.Aligned:
+		return ", align: utc"
+	case w.FirstUse:
+		return ", from: first_use"
+	case w.Counter:
+		return ", as: counter"
+	case w.Burst > 0:
+		return fmt.Sprint(", burst: ", w.Burst)
+	}
+	return ""
 }
 
 func (w Window) zone() *time.Location {
@@ -78,13 +107,18 @@ func (w Window) zone() *time.Location {
 	return w.Zone
 }
 
-// period is the window's nominal length; 0 when it is not known.
+// period is the window's nominal length; 0 when it is not known, or when there is
+// no window that begins anew.
 func (w Window) period() time.Duration {
-	if w.Kind != Calendar {
+	const day = 24 * time.Hour
+	switch w.Kind {
+	case Calendar:
+		return [...]time.Duration{0, time.Hour, day, 7 * day, 31 * day}[w.Unit]
+	case Refill, Concurrent:
+		return 0
+	default:
 		return w.Period
 	}
-	const day = 24 * time.Hour
-	return [...]time.Duration{0, time.Hour, day, 7 * day, 31 * day}[w.Unit]
 }
 
 // carries reports whether the window's next boundary is known without being

@@ -35,6 +35,9 @@ const (
 	fieldCoolUntil
 	fieldCoolReason
 	fieldFinal
+	fieldWindowFirstUse
+	fieldWindowCounter
+	fieldWindowBurst
 )
 
 // encode is the payload of a record. It fails for a time zone that could not be
@@ -78,6 +81,9 @@ func appendWindowOf(b []byte, w quota.Window) ([]byte, error) {
 	b = appendInt(b, fieldWindowPeriod, int64(w.Period))
 	b = appendInt(b, fieldWindowAligned, number(w.Aligned))
 	b = appendInt(b, fieldWindowUnit, int64(w.Unit))
+	b = appendInt(b, fieldWindowFirstUse, number(w.FirstUse))
+	b = appendInt(b, fieldWindowCounter, number(w.Counter))
+	b = appendInt(b, fieldWindowBurst, w.Burst)
 	if w.Zone == nil {
 		return b, nil
 	}
@@ -144,7 +150,7 @@ func labelsOf(list []string) (quota.Labels, error) {
 
 // check reports numbers that stand for a word, and for none that is known.
 func check(r quota.Reservation) error {
-	if r.Provenance > quota.Learned || r.Window.Kind > quota.Sliding || r.Window.Unit > quota.Month {
+	if r.Provenance > quota.Learned || r.Window.Kind > quota.Concurrent || r.Window.Unit > quota.Month {
 		return corrupt("a record has a word that this version does not know")
 	}
 	return nil
@@ -152,7 +158,7 @@ func check(r quota.Reservation) error {
 
 // take puts a field where it belongs; one that is not known is ignored.
 func take(r *quota.Reservation, l *lists, f field) {
-	if takeText(r, l, f) {
+	if takeText(r, l, f) || takeWindow(&r.Window, f) {
 		return
 	}
 	switch f.number { //nolint:exhaustive // a number that is not known is ignored
@@ -170,19 +176,34 @@ func take(r *quota.Reservation, l *lists, f field) {
 		r.Quota = f.value
 	case fieldProvenance:
 		r.Provenance = quota.Provenance(word(f))
-	case fieldWindowKind:
-		r.Window.Kind = quota.WindowKind(word(f))
-	case fieldWindowPeriod:
-		r.Window.Period = time.Duration(f.value)
-	case fieldWindowAligned:
-		r.Window.Aligned = f.value != 0
-	case fieldWindowUnit:
-		r.Window.Unit = quota.CalendarUnit(word(f))
 	case fieldCoolUntil:
 		r.CoolUntil = f.value
 	case fieldFinal:
 		r.Final = f.value != 0
 	}
+}
+
+// takeWindow is take for the fields of the window, but for its zone.
+func takeWindow(w *quota.Window, f field) bool {
+	switch f.number { //nolint:exhaustive // the others are no window's
+	case fieldWindowKind:
+		w.Kind = quota.WindowKind(word(f))
+	case fieldWindowPeriod:
+		w.Period = time.Duration(f.value)
+	case fieldWindowAligned:
+		w.Aligned = f.value != 0
+	case fieldWindowUnit:
+		w.Unit = quota.CalendarUnit(word(f))
+	case fieldWindowFirstUse:
+		w.FirstUse = f.value != 0
+	case fieldWindowCounter:
+		w.Counter = f.value != 0
+	case fieldWindowBurst:
+		w.Burst = f.value
+	default:
+		return false
+	}
+	return true
 }
 
 // word is a field's number that stands for a word, or the greatest there is.

@@ -33,8 +33,9 @@ func genRecord(t *rapid.T) quota.Reservation {
 		Quota: number("quota"), Provenance: quota.Provenance(rapid.IntRange(0, int(quota.Learned)).Draw(t, "provenance")),
 		Per: per, Unit: text("unit"),
 		Window: quota.Window{
-			Kind: quota.WindowKind(rapid.IntRange(0, int(quota.Sliding)).Draw(t, "kind")), Period: time.Duration(number("period")),
+			Kind: quota.WindowKind(rapid.IntRange(0, int(quota.Concurrent)).Draw(t, "kind")), Period: time.Duration(number("period")),
 			Aligned: rapid.Bool().Draw(t, "aligned"), Unit: quota.CalendarUnit(rapid.IntRange(0, int(quota.Month)).Draw(t, "calendar")),
+			FirstUse: rapid.Bool().Draw(t, "first use"), Counter: rapid.Bool().Draw(t, "counter"), Burst: number("burst"),
 			Zone: rapid.SampledFrom([]*time.Location{nil, time.UTC, time.Local}).Draw(t, "zone"),
 		},
 		CoolUntil: number("until"), CoolReason: text("reason"),
@@ -115,7 +116,7 @@ func TestRecordOfVersion1(t *testing.T) {
 // A word that a later version may write is refused, not taken for another.
 func TestUnknownWordsAreRefused(t *testing.T) {
 	for _, n := range []protowire.Number{fieldProvenance, fieldWindowKind, fieldWindowUnit} {
-		for _, v := range []int64{-1, 5, 255, 256, 1 << 40} {
+		for _, v := range []int64{-1, int64(quota.Concurrent) + 1, 255, 256, 1 << 40} {
 			if _, err := decode(appendInt(nil, n, v)); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("field %d of %d: %v", n, v, err)
 			}

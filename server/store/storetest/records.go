@@ -94,18 +94,24 @@ func LearnedIsKept(t testing.TB, s broker.Store) {
 	fixed.Window = quota.Window{Kind: quota.Fixed, Period: 90 * time.Second, Aligned: true}
 	learned := record("learned", "u1", 1_000, 7, 7)
 	learned.Provenance, learned.Window = quota.Learned, quota.Window{Kind: quota.Sliding, Period: time.Nanosecond}
+	leaky := record("told-leaky", "", 1_000, 7, 7)
+	leaky.Provenance, leaky.Window = quota.Told, quota.Window{Kind: quota.Refill, Period: time.Second, Burst: 40}
+	firstUse := record("told-first-use", "", 1_000, 7, 7)
+	firstUse.Provenance, firstUse.Window = quota.Told, quota.Window{Kind: quota.Fixed, Period: time.Minute, FirstUse: true}
+	counter := record("told-counter", "", 1_000, 7, 7)
+	counter.Provenance, counter.Window = quota.Told, quota.Window{Kind: quota.Sliding, Period: time.Minute, Counter: true}
 	gate := record("back-off", "u1", 1_000, 0, 0)
 	gate.Quota, gate.CoolUntil, gate.CoolReason = 0, 2_000, "429 without a word: \"\xff\x00\""
 
 	epoch, _ := own(t, s, shard)
-	reserve(t, s, shard, epoch, day, utc, fixed, learned, gate)
-	holds(t, s, shard, day, utc, fixed, learned, gate)
+	reserve(t, s, shard, epoch, day, utc, fixed, learned, leaky, firstUse, counter, gate)
+	holds(t, s, shard, day, utc, fixed, learned, leaky, firstUse, counter, gate)
 
 	epoch, _ = own(t, s, shard)
 	day.Quota, day.Provenance, day.Unit, day.Window = 900, quota.Configured, "", quota.Window{}
 	gate.CoolUntil, gate.CoolReason = 0, ""
 	reserve(t, s, shard, epoch, day, gate)
-	holds(t, s, shard, day, utc, fixed, learned, gate)
+	holds(t, s, shard, day, utc, fixed, learned, leaky, firstUse, counter, gate)
 }
 
 // NewestWindowsAreKept checks that the newest two windows of a bucket are kept, in whatever
