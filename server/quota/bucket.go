@@ -57,6 +57,8 @@ type Bucket struct {
 	// log holds the charges of a bucket that is held as a sliding log; nil for
 	// any other.
 	log *slidingLog
+	// kind is what only some kinds of window need; nil for the others.
+	kind *kindState
 	// doubts is nil while there are none.
 	doubts *doubts
 	// drift is what others take; nil as long as nobody does.
@@ -86,11 +88,15 @@ func (b *Bucket) Name() string { return b.rule.Name }
 func (b *Bucket) Key() Scope { return b.key(b.user) }
 
 func newBucket(k *kin, user string, now instant) *Bucket {
-	b := &Bucket{kin: k, user: user, quota: k.rule.Quota, provenance: k.rule.Provenance}
+	rule := k.rule
+	b := &Bucket{kin: k, user: user, quota: rule.holds(), provenance: rule.Provenance}
 	b.m = b.full()
 	b.turned, b.ident = now, now
 	if b.logged() {
 		b.log = &slidingLog{}
+	}
+	if w := rule.Window; w.Kind == Refill || w.Counter || w.FirstUse {
+		b.kind = &kindState{asOf: now, counter: slidingCounter{period: w.Period}}
 	}
 	b.carry(now)
 	return b
@@ -112,7 +118,7 @@ func (b *Bucket) logged() bool {
 	case Sliding:
 		return true
 	case Fixed:
-		return b.short() || !w.Aligned && !b.told
+		return !w.FirstUse && (b.short() || !w.Aligned && !b.told)
 	default:
 		return false
 	}
@@ -126,7 +132,7 @@ func (b *Bucket) short() bool {
 }
 
 // endless reports whether nobody knows when the window ends, nor ever could.
-func (b *Bucket) endless() bool { return !b.end.known() && b.rule.Window.period() == 0 }
+func (b *Bucket) endless() bool { return !b.end.known() && b.rule.Window.Kind == Unstated }
 
 // available is how many more units can be granted: never more than the upstream
 // can still have, whatever answers are on their way.
@@ -137,7 +143,7 @@ func (b *Bucket) available() int64 {
 // confirmed is what the upstream's numbers leave us: the lowest remaining less
 // all that may not be counted in it.
 func (b *Bucket) confirmed() int64 {
-	if b.m == unbounded || b.logged() && b.m == b.quota {
+	if b.m == unbounded || b.concurrent() || b.slides() || b.logged() && b.m == b.quota {
 		return unbounded
 	}
 	return b.m - (b.a - b.aCov)
@@ -148,8 +154,10 @@ func (b *Bucket) own() int64 {
 	switch {
 	case b.quota == 0:
 		return unbounded
+	case b.concurrent():
+		return b.quota
 	case b.logged():
-		return b.quota - b.log.held
+		return b.quota - b.held()
 	default:
 		return b.quota - b.n
 	}
@@ -158,6 +166,7 @@ func (b *Bucket) own() int64 {
 // advance does what time alone does to the bucket.
 func (b *Bucket) advance(now instant) {
 	b.log.expire(now)
+	b.advanceKind(now)
 	b.passLo(now)
 	if b.end.known() && now >= b.turnsAt() {
 		b.turn(now)
@@ -194,10 +203,15 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 // retryAt is when an exhausted bucket could allow a call of this cost.
 func (b *Bucket) retryAt(now instant, cost int64) instant {
 	retry := b.doubted().probeAt
-	if b.logged() && b.quota > 0 {
-		if missing := cost - (b.own() - b.o); missing > 0 {
-			return earlier(retry, b.log.freed(missing))
-		}
+	missing := cost - (b.own() - b.o)
+	switch {
+	case b.quota == 0:
+	case b.refills():
+		return earlier(retry, b.flowsBackBy(cost))
+	case missing > 0 && b.weighs():
+		return earlier(retry, b.kind.counter.freed(missing))
+	case missing > 0 && b.logged():
+		return earlier(retry, b.log.freed(missing))
 	}
 	if b.end.known() {
 		retry = earlier(retry, b.turnsAt())
@@ -255,6 +269,9 @@ func (b *Bucket) grant(now instant, cost int64) {
 	if b.quota == 0 && !b.gate {
 		b.doubt().nextAsk = now.add(probeGap)
 	}
+	if b.kind != nil && b.kind.firstUse == 0 {
+		b.kind.firstUse = now
+	}
 	b.o += cost
 	b.flying++
 	b.cooldown.granted(now)
@@ -280,12 +297,17 @@ func (b *Bucket) release(now, granted instant, cost int64) {
 func (b *Bucket) lapse(now instant, cost int64) {
 	b.tally.Lapsed++
 	b.lose(now, cost)
-	b.lapsed += cost
+	if !b.concurrent() {
+		b.lapsed += cost
+	}
 }
 
 // lose spends a call that may have reached the upstream.
 func (b *Bucket) lose(now instant, cost int64) {
 	b.ungrant(cost)
+	if b.concurrent() {
+		return // it is over, and nothing of it counts on
+	}
 	b.keep(now, cost)
 	b.a += cost
 	b.lost += cost

@@ -61,9 +61,12 @@ func dumpBucket(w *strings.Builder, b Bucket) {
 	if b.closure != nil {
 		fmt.Fprintf(w, "closure %+v ", *b.closure)
 	}
+	if b.kind != nil {
+		fmt.Fprintf(w, "kind %+v ", *b.kind)
+	}
 	fmt.Fprintf(w, "doubts %+v hearsay %+v ", b.doubted(), b.heardOf())
 	b.kin, b.user = nil, ""
-	b.edge, b.last, b.log, b.closure, b.doubts, b.hearsay = nil, nil, nil, nil, nil, nil
+	b.edge, b.last, b.log, b.closure, b.doubts, b.hearsay, b.kind = nil, nil, nil, nil, nil, nil, nil
 	fmt.Fprintf(w, "%+v\n", b)
 }
 

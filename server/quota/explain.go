@@ -55,7 +55,7 @@ func (l *Ledger) Explain(now time.Time, b *Bucket) Explanation {
 		e.Rate, e.Sudden, e.Theirs = b.drift.rate(), b.sudden(), b.theirs(at(now))
 	}
 	if e.Sliding {
-		e.Counted = b.log.held
+		e.Counted = b.held()
 	}
 	return e
 }
@@ -87,7 +87,7 @@ func (p *Permit) Limits(yield func(limit string) bool) {
 func (p *Permit) Corrected(yield func(limit string, configured, told int64)) {
 	for _, c := range p.charges {
 		if b := c.bucket; b.provenance == Told && b.rule.Provenance == Configured {
-			yield(b.rule.Name, b.rule.Quota, b.quota)
+			yield(b.rule.Name, b.rule.holds(), b.quota)
 		}
 	}
 }

@@ -17,6 +17,8 @@ var mixed = [][]Limit{
 	{fixed(3, time.Second), daily(50)},
 	{{Name: "learn", Window: Window{Kind: Calendar, Unit: Hour}}},
 	{{Name: "no window", Quota: 5, Provenance: Configured}},
+	{declared(2, Window{Kind: Refill, Period: 3 * time.Second, Burst: 5}), {Name: "slots", Quota: 3, Provenance: Configured, Window: Window{Kind: Concurrent}}},
+	{declared(4, Window{Kind: Fixed, Period: 7 * time.Second, FirstUse: true}), {Name: "counter", Quota: 6, Provenance: Configured, Window: Window{Kind: Sliding, Period: 8 * time.Second, Counter: true}}},
 	{
 		{Name: "app", Quota: 9, Provenance: Configured, Window: Window{Kind: Fixed, Period: 10 * time.Second, Aligned: true}},
 		{Name: "user", Per: Parts{User: true}, Quota: 4, Provenance: Configured, Window: Window{Kind: Fixed, Period: 7 * time.Second}},
@@ -38,7 +40,7 @@ func newHistory(t *rapid.T) *history {
 	limits := rapid.SampledFrom(mixed).Draw(t, "limits")
 	return &history{
 		T: t, now: epoch, fate: map[*Permit]string{},
-		l: NewLedger(&Rules{API: "api", Limits: limits, SendWithin: 2 * time.Second}, 1),
+		l: NewLedger(&Rules{API: "api", Limits: limits, SendWithin: 2 * time.Second, ReportWithin: 20 * time.Second}, 1),
 	}
 }
 
@@ -253,10 +255,10 @@ func (h *history) check() {
 		if p.Outstanding() != (h.fate[p] == "") {
 			h.Fatalf("a permit is outstanding: %v, but its fate is %q", p.Outstanding(), h.fate[p])
 		}
-		if !p.Outstanding() {
-			continue
-		}
 		for _, c := range p.charges {
+			if !p.Outstanding() && !p.holds(c.bucket) {
+				continue
+			}
 			out[c.bucket] += c.cost
 			flying[c.bucket]++
 		}

@@ -48,6 +48,9 @@ type Ledger struct {
 	routed  []*Bucket
 	read    tellings
 	permits permitQueue
+	// slots are the permits that lapsed and may have a slot, in the order in which
+	// they did.
+	slots []*Permit
 
 	generation uint64
 	random     splitmix
@@ -98,11 +101,12 @@ func (l *Ledger) Take(now time.Time, r Request) Decision {
 		return d
 	}
 	p := r.Into
-	if p == nil || p.Outstanding() {
+	if p == nil || p.Outstanding() || p.slotted {
 		p = &Permit{}
 	}
 	p.begin(now, &r)
-	p.Generation, p.lapses, p.planned = l.generation, t.add(l.lapsesAfter), l.planned
+	_, report := l.rules.Deadlines()
+	p.Generation, p.lapses, p.awaited, p.planned = l.generation, t.add(l.lapsesAfter), t.add(report), l.planned
 	for _, b := range route {
 		l.charge(t, p, b)
 	}
@@ -213,6 +217,7 @@ func (l *Ledger) Advance(now time.Time) {
 	for p := l.permits.first; p != nil && t >= p.lapses; p = l.permits.first {
 		l.lapse(p)
 	}
+	l.vacate(t)
 	l.layGhosts(t)
 	for b := range l.cooling {
 		if b.advance(t); b.state == Open {
@@ -235,10 +240,17 @@ func (l *Ledger) lapse(p *Permit) {
 	due := p.lapses
 	l.permits.remove(p, lapsed)
 	for _, c := range p.charges {
+		if c.bucket.concurrent() {
+			p.slotted = true
+			continue
+		}
 		c.bucket.advance(due)
 		c.bucket.lapse(due, c.cost)
 		l.open(c.bucket)
 		l.change(c.bucket)
+	}
+	if p.slotted {
+		l.slots = append(l.slots, p)
 	}
 }
 
@@ -249,6 +261,9 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 	var next instant
 	if p := l.permits.first; p != nil {
 		next = p.lapses
+	}
+	if p := l.firstSlotted(); p != nil {
+		next = earlier(next, p.awaited)
 	}
 	for b := range l.cooling {
 		if b.state == Cooling {

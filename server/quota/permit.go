@@ -14,7 +14,8 @@ type Permit struct {
 	// GrantedAt is when it was granted.
 	GrantedAt time.Time
 
-	granted, lapses instant
+	// awaited is until when its report is.
+	granted, lapses, awaited instant
 
 	costs   Costs
 	charges []charge
@@ -28,6 +29,9 @@ type Permit struct {
 	prev, next *Permit
 
 	state permitState
+	// slotted says that it has lapsed and still has a slot: the ledger refers to
+	// it.
+	slotted bool
 }
 
 type permitState uint8

@@ -62,6 +62,9 @@ func (b *Bucket) turn(now instant) {
 	}
 	b.a += bare + covered
 	b.m, b.n = b.full(), bare
+	if b.kind != nil && b.o == 0 && b.a == b.aCov {
+		b.kind.firstUse = 0 // nothing is counted in it yet
+	}
 	b.carry(now)
 }
 
@@ -85,6 +88,9 @@ func (b *Bucket) begin(now instant) {
 		b.tally.Use.observe(b.quota-b.available()-b.o, b.quota)
 	}
 	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov}
+	if b.kind != nil {
+		b.kind.firstUse = b.end.lo
+	}
 	b.turned, b.ident, b.seen = now, max(now, b.ident+1), false
 	b.lost = b.uncovered()
 	if b.drift != nil {
@@ -136,11 +142,22 @@ func (b *Bucket) settledFirst(now, granted instant) {
 		return
 	}
 	lo := now
-	if last := b.lastEnd(); last.known() {
+	switch last := b.lastEnd(); {
+	case b.rule.Window.FirstUse:
+		lo = b.kind.firstUse.add(period)
+	case last.known():
 		lo = max(lo, last.lo.add(period))
 	}
 	b.end = span{lo, max(lo, now.add(period))}
 	b.passLo(now)
+}
+
+// usedFirst bounds the end of a window that began at its first use, whatever was
+// told of it: a call granted in it has been answered.
+func (b *Bucket) usedFirst(now, granted instant) {
+	if b.rule.Window.FirstUse && b.end.known() && granted >= b.turned {
+		b.end.hi = max(b.end.lo, min(b.end.hi, now.add(b.rule.Window.Period)))
+	}
 }
 
 // boundEnd bounds the end of a window of which no answer will tell, because it is

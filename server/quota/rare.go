@@ -18,6 +18,10 @@ type doubts struct {
 	// reason to stay closed; zero when it is not.
 	probeAt   instant
 	probeWait time.Duration
+	// others is by how much an answer exceeded what our own calls explain, of a
+	// window that slides, and othersAt when it was heard.
+	others   int64
+	othersAt instant
 	// nextAsk is when the next call may go out while the quota is not known and
 	// nobody has answered.
 	nextAsk instant

@@ -56,10 +56,13 @@ func (l *Ledger) Adopt(now time.Time, rules *Rules) {
 	l.rules, l.lapsesAfter = rules, send+Flight
 	l.replan()
 	l.untell()
-	l.succeed(t, l.reconfigure())
+	l.succeed(t, l.reconfigure(t))
 	if !alike {
 		for p := range l.permits.all {
 			l.recharge(t, p)
+		}
+		for _, p := range l.slots {
+			p.uncharge()
 		}
 	}
 	dropped := func(b *Bucket) bool { return b.dropped }
@@ -90,14 +93,14 @@ func (l *Ledger) untell() {
 
 // reconfigure gives each bucket its new rule, and drops and returns those that
 // have none.
-func (l *Ledger) reconfigure() (old []*Bucket) {
+func (l *Ledger) reconfigure(now instant) (old []*Bucket) {
 	for _, f := range l.families {
 		for _, k := range f.kins {
 			if k.gate || slices.Contains(l.told, k.rule) {
 				continue
 			}
 			if rule := l.ruleFor(k); rule != nil && rule.countsAs(k.rule) {
-				l.reconfigureKin(k, rule)
+				l.reconfigureKin(now, k, rule)
 				continue
 			}
 			for b := range k.all {
@@ -109,8 +112,13 @@ func (l *Ledger) reconfigure() (old []*Bucket) {
 	return old
 }
 
-func (l *Ledger) reconfigureKin(k *kin, rule *Limit) {
+func (l *Ledger) reconfigureKin(now instant, k *kin, rule *Limit) {
 	was := k.rule
+	if rule.Quota != was.Quota {
+		for b := range k.all {
+			b.advanceKind(now) // at the old rate
+		}
+	}
 	k.rule = rule
 	for b := range k.all {
 		if b.reconfigure(was) {
@@ -152,8 +160,8 @@ func (r *Rules) overridden(l *Limit, endpoint string) *Limit {
 // reports whether the quota is another.
 func (b *Bucket) reconfigure(was *Limit) bool {
 	rule := b.rule
-	switch q := rule.Quota; {
-	case q == was.Quota && rule.Provenance == was.Provenance:
+	switch q := rule.holds(); {
+	case q == was.holds() && rule.Provenance == was.Provenance:
 		return false
 	case q == 0:
 		return b.unlearn()
@@ -166,7 +174,7 @@ func (b *Bucket) reconfigure(was *Limit) bool {
 	default:
 		return false // responses told less, or as much
 	}
-	b.quota, b.provenance = rule.Quota, rule.Provenance
+	b.quota, b.provenance = rule.holds(), rule.Provenance
 	b.unriseQuota()
 	return true
 }
@@ -263,7 +271,7 @@ func (b *Bucket) used() int64 {
 	case b.quota > 0:
 		return max(0, b.quota-b.available()-b.o)
 	case b.logged():
-		return b.log.held
+		return b.held()
 	default:
 		return b.n + b.lapsed
 	}
@@ -288,10 +296,15 @@ func (b *Bucket) begunWith(now instant, used int64) {
 	b.n += used
 }
 
+// uncharge takes a permit off the buckets that went.
+func (p *Permit) uncharge() {
+	p.charges = slices.DeleteFunc(p.charges, func(c charge) bool { return c.bucket.dropped })
+}
+
 // recharge takes a permit off the buckets that went, and charges it to those that
 // came.
 func (l *Ledger) recharge(now instant, p *Permit) {
-	p.charges = slices.DeleteFunc(p.charges, func(c charge) bool { return c.bucket.dropped })
+	p.uncharge()
 	for _, rule := range l.limits(p.Scope) {
 		b := l.bucket(now, rule, p.Scope)
 		if !p.charged(b) {

@@ -1,6 +1,10 @@
 package quota
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Reservation is what must be durable before a bucket may grant: two absolute
 // numbers of one bucket's window that only grow, until the owner's last word.
@@ -53,7 +57,7 @@ type ghost struct {
 
 // stored reports whether the bucket's grants are reserved in the store. A window
 // that is held as a log is not: it is waited out after a restart.
-func (b *Bucket) stored() bool { return b.quota > 0 && !b.gate && !b.logged() }
+func (b *Bucket) stored() bool { return b.quota > 0 && !b.gate && !b.logged() && !b.short() }
 
 // unreserved reports whether a call of this cost could go but for the store, which
 // has not confirmed as much.
@@ -197,15 +201,25 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 			l.cooling[b] = struct{}{}
 		}
 		if b.o > 0 {
-			l.ghosts = append(l.ghosts, ghost{b, b.o, ghosts})
+			l.ghosts = append(l.ghosts, ghost{b, b.o, l.laid(t, b)})
 		}
 	}
+	slices.SortFunc(l.ghosts, func(g, h ghost) int { return cmp.Compare(g.until, h.until) })
 	for _, rule := range l.rules.Limits {
 		b := Bucket{kin: &kin{rule: &rule}}
-		if b.logged() {
+		if b.logged() || b.short() {
 			l.holdUntil = max(l.holdUntil, ghosts.add(rule.Window.Period))
 		}
 	}
+}
+
+// laid is when no permit of an earlier owner can count at the bucket any more that
+// may not be counted yet: it is sent by then, or its call is over.
+func (l *Ledger) laid(now instant, b *Bucket) instant {
+	if _, report := l.rules.Deadlines(); b.concurrent() {
+		return now.add(report)
+	}
+	return now.add(l.lapsesAfter)
 }
 
 // ruleOf is the rule of a recorded bucket; nil when the limit was configured and
@@ -257,6 +271,9 @@ func (b *Bucket) restore(now instant, r Reservation) {
 		return
 	}
 	b.turned, b.ident, b.seen = min(instant(r.Began), now), instant(r.Began), false
+	if b.kind != nil {
+		b.kind.firstUse = b.turned
+	}
 	// One that ends later than this kind of window can was recorded before the
 	// limit's window was configured as it is now.
 	if r.Hi != 0 && (period == 0 || instant(r.Hi) <= now.add(2*period)) {
@@ -277,9 +294,11 @@ func (l *Ledger) layGhosts(now instant) {
 		g := l.ghosts[i]
 		g.bucket.advance(g.until)
 		g.bucket.o -= g.cost
-		g.bucket.a += g.cost
-		g.bucket.lost += g.cost
-		g.bucket.lapsed += g.cost
+		if !g.bucket.concurrent() {
+			g.bucket.a += g.cost
+			g.bucket.lost += g.cost
+			g.bucket.lapsed += g.cost
+		}
 		l.settled(g.bucket)
 	}
 	l.ghosts = l.ghosts[i:]

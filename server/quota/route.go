@@ -310,12 +310,12 @@ func (l *Ledger) sweep(now instant) {
 // idle reports whether a new bucket would be no different.
 func (b *Bucket) idle() bool {
 	switch {
-	case b.busy() || b.changed || b.quota != b.rule.Quota:
+	case b.busy() || b.changed || b.quota != b.rule.holds():
 		return false
 	case b.quota == 0:
 		return b.m == unbounded // what is not known is asked again
 	case b.logged():
-		return b.m == b.quota && b.log.held == 0
+		return b.m == b.quota && b.held() == 0
 	}
 	return b.m == b.quota && b.n == 0 && b.a == b.aCov && b.pad == 0
 }

@@ -28,9 +28,7 @@ type news struct {
 // settle learns from an answer to a call that is no longer outstanding, and says
 // in a few words what it made of it.
 func (b *Bucket) settle(w news) (effect string) {
-	if b.short() && !w.blocked {
-		w.remaining, w.reset = Unknown, span{}
-	}
+	b.overlook(&w)
 	when := b.place(w.now, w.granted, w.reset, w.epoch)
 	if when == eitherWindow {
 		w.reset = span{}
@@ -49,6 +47,7 @@ func (b *Bucket) settle(w news) (effect string) {
 		if !w.tighten || b.endTightens(w.reset) {
 			b.learnEnd(w.now, w.reset, w.epoch)
 		}
+		b.usedFirst(w.now, w.granted)
 		b.tallyError(&w)
 		effect = b.takeNumbers(w)
 	}
@@ -57,8 +56,28 @@ func (b *Bucket) settle(w news) (effect string) {
 	return effect
 }
 
+// overlook drops from an answer what says nothing of such a bucket: of a short
+// window, numbers in whole seconds; of one that does not turn, when it would; of
+// calls under way, how many there were.
+func (b *Bucket) overlook(w *news) {
+	switch {
+	case b.refills():
+		w.reset = span{}
+	case b.concurrent():
+		w.remaining, w.reset = Unknown, span{}
+	case b.slides():
+		b.heedOthers(w)
+		w.remaining, w.reset = Unknown, span{}
+	case b.short() && !w.blocked:
+		w.remaining, w.reset = Unknown, span{}
+	}
+}
+
 // count charges the cost of a call that was answered.
 func (b *Bucket) count(w news) {
+	if b.concurrent() {
+		return // it is over, and nothing of it counts on
+	}
 	if !w.reset.known() && !w.tighten {
 		b.settledFirst(w.now, w.granted)
 	}
@@ -70,7 +89,7 @@ func (b *Bucket) count(w news) {
 		return
 	}
 	b.n += w.cost
-	if w.remaining != Unknown && !w.reset.known() {
+	if w.remaining != Unknown && !w.reset.known() && !b.refills() {
 		h := b.hearOf()
 		h.bare += w.cost
 		h.bareAt = w.now
@@ -79,7 +98,10 @@ func (b *Bucket) count(w news) {
 
 // keep holds a charge in the log, where there is one.
 func (b *Bucket) keep(now instant, cost int64) {
-	if b.logged() {
+	switch {
+	case b.weighs():
+		b.kind.counter.add(now, cost)
+	case b.logged():
 		b.log.add(now, b.rule.Window.Period, cost)
 	}
 }
@@ -110,7 +132,7 @@ func (b *Bucket) takeNumbers(w news) (effect string) {
 			b.begin(w.now) // only a turn can have raised it
 			b.n = 0
 		}
-		b.m, b.tm = r, w.now
+		b.hearM(w.now, r)
 		b.cover(w.a)
 		b.doubtful, b.strayed = false, false
 		b.unrise()
@@ -136,12 +158,22 @@ func (b *Bucket) fall(w news) (effect string) {
 	} else {
 		b.doubtful = b.doubtful || doubt
 	}
-	b.m, b.tm, b.strayed = w.remaining, w.now, w.granted < b.turned
+	b.hearM(w.now, w.remaining)
+	b.strayed = w.granted < b.turned
 	b.cover(w.a)
 	if doubt {
 		return "a fall that our own calls do not explain: obeyed"
 	}
 	return "believed"
+}
+
+// hearM takes what an answer says that remains, as of now: where it flows back,
+// that begins anew.
+func (b *Bucket) hearM(now instant, remaining int64) {
+	b.m, b.tm = remaining, now
+	if b.refills() {
+		b.m, b.kind.told = min(remaining, b.quota), 0
+	}
 }
 
 // logEnd bounds how long numbers hold that were told without a reset of a bucket
@@ -166,7 +198,7 @@ func (b *Bucket) takeQuota(w news) {
 		b.m = min(b.m, q)
 	case q < b.quota:
 		b.m = min(b.m, q)
-	case w.tighten || b.rule.Provenance == Configured && q > b.rule.Quota:
+	case w.tighten || b.rule.Provenance == Configured && q > b.rule.holds():
 		return
 	case b.doubted().quotaRisen == 0 || w.granted < b.doubts.quotaRisen:
 		b.doubt().quotaRisen = w.now
@@ -181,8 +213,11 @@ func (b *Bucket) takeQuota(w news) {
 // has been asked, and a cool-down may be over.
 func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
 	b.asked = true
+	over := b.cooldown.heard(now, granted, passed)
 	switch {
-	case b.cooldown.heard(now, granted, passed):
+	case b.refills() || b.concurrent():
+		// What closed it was not a window that is over: time alone pays it off.
+	case over:
 		// The first call to pass after a cool-down whose end nobody knew: what
 		// closed the bucket is over. Its own numbers follow and are believed.
 		b.m, b.tm, b.doubtful = b.full(), 0, true

@@ -27,8 +27,9 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	p.blamed = s.firstBlamed()
 	for i := range p.charges {
 		c := &p.charges[i]
-		l.settleCharge(&s, c, told.of(c.bucket), late, a.Costs)
+		l.settleCharge(&s, c, told.of(c.bucket), late && !p.holds(c.bucket), a.Costs)
 	}
+	p.slotted = false
 	for _, t := range told {
 		if !p.charged(t.bucket) {
 			l.learn(&s, t.bucket, s.newsOf(t.bucket, t.o))
@@ -41,8 +42,8 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 
 // settleUnanswered spends the permit: the upstream may have counted it.
 func (l *Ledger) settleUnanswered(now instant, p *Permit) {
-	if p.state == outstanding {
-		for _, c := range p.charges {
+	for _, c := range p.charges {
+		if p.state == outstanding || p.holds(c.bucket) {
 			c.bucket.tally.Settled++
 			c.bucket.lose(now, c.cost)
 			c.bucket.heard(now, p.granted, false)
@@ -50,6 +51,7 @@ func (l *Ledger) settleUnanswered(now instant, p *Permit) {
 		}
 	}
 	l.permits.remove(p, ended)
+	p.slotted = false
 }
 
 // Observe learns from a call made without a permit: it can only tighten. The

@@ -46,6 +46,7 @@ type trueWindow struct {
 }
 
 type upstream struct {
+	meter    meter // instead of limits
 	limits   []trueLimit
 	windows  map[string]*trueWindow
 	rounding rounding
@@ -94,6 +95,9 @@ type told struct {
 // arrive counts a call, or refuses it and counts nothing, and says the state of
 // the limit that is closest to its end.
 func (u *upstream) arrive(user string, now time.Time) told {
+	if u.meter != nil {
+		return u.arriveAt(now)
+	}
 	ok := true
 	for i, l := range u.limits {
 		ok = ok && u.window(i, user, now).count < l.quota
@@ -342,11 +346,15 @@ func (w *world) send(user string, p *Permit) {
 			case !t.ok:
 				w.innocent++
 			}
-			if w.chance(f.dieAfter) {
+			dies := w.chance(f.dieAfter)
+			if dies {
 				w.dead++
-				return
 			}
-			w.after(rtt/2, func() { w.report(p, t, sent, w.now) })
+			w.after(rtt/2, func() {
+				if w.up.leave(); !dies {
+					w.report(p, t, sent, w.now)
+				}
+			})
 		})
 	})
 }

@@ -1,0 +1,60 @@
+package quota
+
+// kindState is what a bucket needs whose window is of one of the rarer kinds.
+type kindState struct {
+	// asOf is when the debts of a bucket that refills were last lessened, and own
+	// and told what flowed back until then beyond whole units, of n and of what the
+	// upstream told: each the numerator of a fraction of a unit over the period.
+	asOf      instant
+	own, told int64
+	// counter is what a sliding counter counts.
+	counter slidingCounter
+	// firstUse is the earliest at which a window can have begun that begins at its
+	// first use; 0 before that.
+	firstUse instant
+}
+
+// slides reports whether the bucket's window is declared to slide.
+func (b *Bucket) slides() bool { return b.rule.Window.Kind == Sliding }
+
+// heedOthers keeps in the log of a window that slides what a told number has beyond
+// our own calls: that many were others'. More than a tenth of the quota, because
+// what has just left our log may still be in the number; and only once a second
+// call that left after the first was heard shows it too.
+func (b *Bucket) heedOthers(w *news) {
+	if w.remaining == Unknown || w.blocked || b.quota == 0 {
+		return
+	}
+	others := b.quota - w.remaining - b.held() - w.held
+	first := b.doubted()
+	switch {
+	case others <= b.quota/10:
+		others = 0
+	case first.others == 0 || w.granted < first.othersAt:
+		b.doubt().othersAt = w.now
+	default:
+		b.keep(w.now, min(others, first.others))
+		others = 0
+	}
+	if others != first.others {
+		d := b.doubt()
+		d.others = others
+		if others == 0 {
+			d.othersAt = 0
+		}
+		b.undoubt()
+	}
+}
+
+// advanceKind does what time does to a bucket of such a kind.
+func (b *Bucket) advanceKind(now instant) {
+	switch {
+	case b.refills():
+		b.flowBack(now)
+	case b.weighs():
+		b.kind.counter.weigh(now)
+	}
+}
+
+// windowed reports whether the bucket counts in windows that end.
+func (b *Bucket) windowed() bool { return !b.refills() && !b.concurrent() }
