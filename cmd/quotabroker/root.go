@@ -52,7 +52,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newServe(), newProxy(), newStatus(), newExplain(), newDemo(), newVersion())
+	root.AddCommand(newServe(), newProxy(), newStatus(), newExplain(), newDemo(), newSimulate(), newVersion())
 	return root
 }
 

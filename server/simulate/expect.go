@@ -61,35 +61,55 @@ func (e *Expect) check(c checker, limits []Limit) {
 	c.share("touched", e.Touched)
 }
 
+// Verdict is what a scenario's runs come to.
+type Verdict struct {
+	// Refused is the 429s of ten thousand calls that were sent, less those that the
+	// scenario forgives.
+	Refused float64
+	// Used is the part that was used of the contended windows that the scenario asks
+	// about, 0 to 1; Contended is false when there was none.
+	Used      Share
+	Contended bool
+	// Served is the part of the wanted calls that were served, Touched the part of
+	// the buckets that met a 429.
+	Served, Touched Share
+	// Failures names in words what is not achieved of what is expected; nil is well
+	// done. A fault that never came true is a failure too: runs show nothing of what
+	// did not happen.
+	Failures []string
+}
+
 // Judge names in words what the runs of a scenario do not achieve of what it
-// expects; nil is well done. A fault that never came true is a failure too: runs
-// show nothing of what did not happen.
-func (s *Scenario) Judge(runs ...*Result) []string {
+// expects; nil is well done.
+func (s *Scenario) Judge(runs ...*Result) []string { return s.Verdict(runs...).Failures }
+
+// Verdict judges the runs of a scenario, all together.
+func (s *Scenario) Verdict(runs ...*Result) Verdict {
 	e := &s.Expect
 	v := verdict{expect: e}
 	for _, r := range runs {
 		v.add(r)
 	}
-	var failures []string
+	is := Verdict{
+		Refused: 1e4 * float64(v.blamed) / float64(max(1, v.sent)),
+		Used:    Share(float64(v.counted) / float64(max(1, v.had))), Contended: v.had > 0,
+		Served:  Share(float64(v.served) / float64(max(1, v.wanted))),
+		Touched: Share(float64(v.touched) / float64(max(1, v.buckets))),
+	}
 	fail := func(wrong bool, format string, args ...any) {
 		if wrong {
-			failures = append(failures, fmt.Sprintf(format, args...))
+			is.Failures = append(is.Failures, fmt.Sprintf(format, args...))
 		}
 	}
-	refused := 1e4 * float64(v.blamed) / float64(max(1, v.sent))
-	fail(refused > e.Refused, "%.4g 429s of 10 000 calls, want at most %v", refused, e.Refused)
-	fail(e.Used > 0 && v.had == 0, "no window was contended, so nothing can be said of the quota used")
-	if used := Share(float64(v.counted) / float64(max(1, v.had))); v.had > 0 {
-		fail(used < e.Used, "%v of the quota used, want %v", used, e.Used)
-	}
-	served := Share(float64(v.served) / float64(max(1, v.wanted)))
-	fail(served < e.Served, "%v of the calls served, want %v", served, e.Served)
-	touched := Share(float64(v.touched) / float64(max(1, v.buckets)))
-	fail(e.Touched > 0 && touched > e.Touched, "%v of the buckets met a 429, want at most %v", touched, e.Touched)
+	fail(is.Refused > e.Refused, "%.4g 429s of 10 000 calls, want at most %v", is.Refused, e.Refused)
+	fail(e.Used > 0 && !is.Contended, "no window was contended, so nothing can be said of the quota used")
+	fail(is.Contended && is.Used < e.Used, "%v of the quota used, want %v", is.Used, e.Used)
+	fail(is.Served < e.Served, "%v of the calls served, want %v", is.Served, e.Served)
+	fail(e.Touched > 0 && is.Touched > e.Touched, "%v of the buckets met a 429, want at most %v", is.Touched, e.Touched)
 	for _, field := range v.fired.Unfired(s) {
 		fail(true, "%s never came true", field)
 	}
-	return failures
+	return is
 }
 
 // verdict is the sums of a scenario's runs.

@@ -30,6 +30,9 @@ type Scenario struct {
 	Broker []byte `yaml:"broker"`
 	// Expect is what a good strategy achieves.
 	Expect Expect `yaml:"expect"`
+	// Because says why a good broker may meet more 429s here than another strategy,
+	// or serve less than the best; empty where it may not.
+	Because string `yaml:"because"`
 	// Sample is how far apart the timeline's samples are; 0 for none.
 	Sample time.Duration `yaml:"sample"`
 }

@@ -101,7 +101,7 @@ func TestDeterministic(t *testing.T) {
 }
 
 func TestNamed(t *testing.T) {
-	if _, err := Named("guide", "luck"); err == nil || err.Error() != `strategy: "luck": there is no such one: choose of ours, guide, jitter, split, central, adaptive, clairvoyant` {
+	if _, err := Named("guide", "luck"); err == nil || err.Error() != `there is no strategy "luck": choose of ours, guide, jitter, split, central, adaptive, clairvoyant` {
 		t.Errorf("got %v", err)
 	}
 	got, err := Named(Clairvoyant, "guide")

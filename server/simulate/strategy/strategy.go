@@ -46,7 +46,7 @@ func Named(names ...string) ([]Strategy, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(All(), func(s Strategy) bool { return s.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("strategy: %q: there is no such one: choose of %s", name, strings.Join(listed(), ", "))
+			return nil, fmt.Errorf("there is no strategy %q: choose of %s", name, strings.Join(listed(), ", "))
 		}
 		chosen = append(chosen, All()[i])
 	}
