@@ -42,7 +42,7 @@ func (l *Ledger) Explain(now time.Time, b *Bucket) Explanation {
 	b.advance(at(now))
 	e := Explanation{
 		Confirmed: Unknown, Uncovered: b.a - b.aCov, Counted: b.n, Held: b.o,
-		Began: b.turned.time(), EndLo: b.end.lo.time(), EndHi: b.end.hi.time(), Pad: b.pad,
+		Began: b.turned.time(), EndLo: b.end.lo.time(), EndHi: b.end.hi.time(), Pad: b.pad(),
 		Sliding: b.logged(), Doubtful: b.doubtful, Gate: b.gate,
 	}
 	if b.confirmed() != unbounded {

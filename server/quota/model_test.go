@@ -42,8 +42,8 @@ func TestTrialEarlyTurnIsTakenBack(t *testing.T) {
 	// Back in the old window: 5 left, less the call that is still on its way.
 	s.available(4.4, "app", 4)
 	b := s.bucketOf("app")
-	if b.pad < time.Second {
-		t.Errorf("pad %v, want at least the second by which we were early", b.pad)
+	if b.pad() < time.Second {
+		t.Errorf("pad %v, want at least the second by which we were early", b.pad())
 	}
 	if hi := b.turnsAt().time().Sub(epoch); hi < 7*time.Second {
 		t.Errorf("turns at %v, want after the told end and the pad", hi)
@@ -310,8 +310,8 @@ func TestWindowThatWentByUnseen(t *testing.T) {
 	b := s.bucketOf("app")
 	s.settle(6.05, p, numbersReset(20, 18, 3*time.Second))
 	s.settle(6.06, unseen, numbersReset(20, 19, time.Second))
-	if b.pad != 0 || b.end.hi < at(at0(9)) {
-		t.Errorf("pad %v, ends by %v, want none and 9s or later", b.pad, b.end.hi.time().Sub(epoch))
+	if b.pad() != 0 || b.end.hi < at(at0(9)) {
+		t.Errorf("pad %v, ends by %v, want none and 9s or later", b.pad(), b.end.hi.time().Sub(epoch))
 	}
 	s.available(6.1, "app", 17) // 18, less the one in flight
 }

@@ -18,8 +18,6 @@ type phase struct {
 	turned, ident instant
 	// end bounds when the window ends.
 	end span
-	// pad is how early we once turned: from then on we turn that much later.
-	pad time.Duration
 
 	// hearsay is what answers said of the end; nil when they said nothing.
 	hearsay *hearsay
@@ -41,7 +39,7 @@ type phase struct {
 }
 
 // turnsAt is when the window turns by the clock; its end must be known.
-func (p *phase) turnsAt() instant { return p.end.hi.add(p.pad) }
+func (p *phase) turnsAt() instant { return p.end.hi.add(p.pad()) }
 
 // passLo notes what may belong to the next window, from the first moment at
 // which the window may have ended.
@@ -220,7 +218,7 @@ func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 	}
 	ends, lastEnd := b.ends(), b.lastEnd()
 	this := reset.hi >= ends.lo && reset.lo <= ends.hi
-	last := lastEnd.known() && reset.lo <= lastEnd.hi.add(b.pad) ||
+	last := lastEnd.known() && reset.lo <= lastEnd.hi.add(b.pad()) ||
 		b.end.known() && b.mayPrecede(granted) && reset.lo <= b.end.hi.add(-b.reach())
 	next := b.end.known() && reset.hi >= b.end.lo.add(b.reach())
 	switch {
@@ -370,9 +368,10 @@ func (b *Bucket) prove(w news) {
 // unturn takes an early turn back: the old window goes on with the lowest number
 // heard in all of it, and from now on we turn later by as much as we were early.
 func (b *Bucket) unturn(w news) {
-	b.pad += max(w.reset.hi.sub(b.turned), time.Millisecond)
+	h := b.hearOf()
+	h.pad += max(w.reset.hi.sub(b.turned), time.Millisecond)
 	if p := b.rule.Window.period(); p > 0 {
-		b.pad = min(b.pad, p)
+		h.pad = min(h.pad, p)
 	}
 	b.m = min(b.m, b.last.m)
 	b.n += b.last.n

@@ -65,6 +65,8 @@ func (b *Bucket) undoubt() {
 // hearsay is what answers said of a window's end. A bucket of which no answer
 // told a reset, nor what remains, has none.
 type hearsay struct {
+	// pad is how early we once turned: from then on we turn that much later.
+	pad time.Duration
 	// epoch is the window's reset as the upstream wrote it, 0 when it did not.
 	epoch int64
 	// hull holds all ends that were told of this window.
@@ -90,6 +92,14 @@ func (p *phase) hearOf() *hearsay {
 		p.hearsay = &hearsay{}
 	}
 	return p.hearsay
+}
+
+// pad is how much later than its end the window turns.
+func (p *phase) pad() time.Duration {
+	if p.hearsay == nil {
+		return 0
+	}
+	return p.hearsay.pad
 }
 
 // edge is the sums a and bare as they stood when the window may have ended: what

@@ -317,5 +317,5 @@ func (b *Bucket) idle() bool {
 	case b.logged():
 		return b.m == b.quota && b.held() == 0
 	}
-	return b.m == b.quota && b.n == 0 && b.a == b.aCov && b.pad == 0
+	return b.m == b.quota && b.n == 0 && b.a == b.aCov && b.pad() == 0
 }

@@ -38,7 +38,7 @@ func (w *world) state(p *Permit) string {
 			until = rel(b.until)
 		}
 		s += fmt.Sprintf("[%s m=%d n=%d o=%d a=%d cov=%d av=%d end=%s..%s pad=%v turned=%v log=%d bare=%d doubt=%v lapsed=%d %v until=%v]",
-			b.Name(), b.m, b.n, b.o, b.a, b.aCov, b.available(), rel(b.end.lo), rel(b.end.hi), b.pad,
+			b.Name(), b.m, b.n, b.o, b.a, b.aCov, b.available(), rel(b.end.lo), rel(b.end.hi), b.pad(),
 			rel(b.turned), heldBy(b), b.heardOf().bare, b.doubtful, b.lapsed, b.state, until)
 	}
 	return s

@@ -230,7 +230,7 @@ func TestLateAnswerOfTheLastWindow(t *testing.T) {
 	late.Sent, late.Received = at0(4.5), at0(4.6)
 	s.settle(6.2, p, late)
 	s.available(6.2, "app", 99)
-	if pad := s.bucketOf("app").pad; pad != 0 {
+	if pad := s.bucketOf("app").pad(); pad != 0 {
 		t.Errorf("pad %v, but we were not early", pad)
 	}
 }
