@@ -113,8 +113,7 @@ func (b *Bucket) full() int64 {
 // logged reports whether the bucket is held as a sliding log: its window slides,
 // is too short for whole seconds, or has a phase that nobody has told.
 func (b *Bucket) logged() bool {
-	w := b.rule.Window
-	switch w.Kind {
+	switch w := &b.rule.Window; w.Kind {
 	case Sliding:
 		return true
 	case Fixed:
@@ -127,7 +126,7 @@ func (b *Bucket) logged() bool {
 // short reports whether the window is too short for numbers told in whole
 // seconds to mean anything.
 func (b *Bucket) short() bool {
-	w := b.rule.Window
+	w := &b.rule.Window
 	return w.Kind == Fixed && w.Period <= shortWindow
 }
 

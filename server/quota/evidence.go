@@ -59,13 +59,14 @@ func (l *Ledger) Evidence(b *Bucket) []Evidence {
 }
 
 // remember keeps a report about a bucket.
-func (l *Ledger) remember(b *Bucket, r report) {
+func (l *Ledger) remember(b *Bucket, s *answerState, w *news, effect string) {
 	kept := l.evidence[b]
 	if kept == nil {
 		kept = l.recollect(b)
 	}
 	kept.heard++
-	*kept.last(0) = r
+	r := kept.last(0)
+	r.news, r.by, r.verdict, r.effect = *w, s.by, s.verdict, effect
 }
 
 // recollect makes room for reports about a bucket: that of the one that was first

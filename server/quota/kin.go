@@ -29,18 +29,21 @@ type kin struct {
 	users map[string]*Bucket
 }
 
-// placeOf is the endpoint and labels of a bucket's key, and whether it has a user.
-// No part of a scope holds the separator.
-func placeOf(key Scope) string {
-	switch {
-	case key.User != "":
-		return key.Endpoint + labelSep + key.Labels.text + labelSep
-	case key.Labels.text != "":
-		return key.Endpoint + labelSep + key.Labels.text
-	default:
-		return key.Endpoint
+// appendPlace appends the endpoint and labels of a bucket's key, and whether it has
+// a user. No part of a scope holds the separator.
+func appendPlace(place []byte, key *Scope) []byte {
+	place = append(place, key.Endpoint...)
+	if key.Labels.text != "" || key.User != "" {
+		place = append(place, labelSep...)
+		place = append(place, key.Labels.text...)
 	}
+	if key.User != "" {
+		place = append(place, labelSep...)
+	}
+	return place
 }
+
+func placeOf(key Scope) string { return string(appendPlace(nil, &key)) }
 
 // of is the bucket of a user, nil when there is none.
 func (k *kin) of(user string) *Bucket {
@@ -95,7 +98,7 @@ func (l *Ledger) kin(rule *Limit, s Scope) *kin {
 	place := placeOf(s.Only(rule.Per))
 	k := f.kins[place]
 	if k == nil {
-		k = &kin{family: f, rule: rule, gate: rule.Name == nameBackoff, place: strings.Clone(place)}
+		k = &kin{family: f, rule: rule, gate: rule.Name == nameBackoff, place: place}
 		f.kins[k.place] = k
 	}
 	return k

@@ -40,11 +40,12 @@ type Ledger struct {
 	size     int
 	// told are the limits that responses told of and nobody configured.
 	told []*Limit
-	// plans caches which kins count the calls of an endpoint; it is cleared, and
-	// planned another, when that may change. routed is the room of the last route,
-	// and read that of what the last answer told.
-	plans   map[planID]plan
+	// plans caches which kins count the calls of a place; it is cleared, and planned
+	// another, when that may change. place is the room of the place last asked for,
+	// routed that of the last route, and read that of what the last answer told.
+	plans   map[string]plan
 	planned uint64
+	place   []byte
 	routed  []*Bucket
 	read    tellings
 	permits permitQueue
@@ -81,7 +82,7 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 	return &Ledger{
 		rules: rules, lapsesAfter: send + Flight, random: splitmix(seed),
 		families: make(map[string]*family),
-		plans:    make(map[planID]plan),
+		plans:    make(map[string]plan),
 		queued:   make(map[*Bucket]struct{}),
 		cooling:  make(map[*Bucket]struct{}),
 		wanting:  make(map[*Bucket]struct{}),
@@ -95,9 +96,9 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 func (l *Ledger) Take(now time.Time, r Request) Decision {
 	t := at(now)
 	route := l.route(t, r.Scope)
-	d := l.decide(t, route, r)
+	d := l.decide(t, route, &r)
 	if !d.Allowed() && (!r.Force || !d.forcible()) {
-		l.note(route, d, r)
+		l.note(route, &d, &r)
 		return d
 	}
 	p := r.Into
@@ -130,12 +131,12 @@ func (l *Ledger) charge(now instant, p *Permit, b *Bucket) {
 // Check decides as Take would and spends nothing.
 func (l *Ledger) Check(now time.Time, r Request) Decision {
 	t := at(now)
-	return l.decide(t, l.route(t, r.Scope), r)
+	return l.decide(t, l.route(t, r.Scope), &r)
 }
 
 // decide is the decision of all buckets together: the denial that lasts longest
 // decides, because the call cannot be made before it ends.
-func (l *Ledger) decide(now instant, route []*Bucket, r Request) Decision {
+func (l *Ledger) decide(now instant, route []*Bucket, r *Request) Decision {
 	var d Decision
 	for _, b := range route {
 		why, retry, firm := l.decideOne(now, b, r)
@@ -149,7 +150,7 @@ func (l *Ledger) decide(now instant, route []*Bucket, r Request) Decision {
 	return d
 }
 
-func (l *Ledger) decideOne(now instant, b *Bucket, r Request) (Reason, instant, bool) {
+func (l *Ledger) decideOne(now instant, b *Bucket, r *Request) (Reason, instant, bool) {
 	b.advance(now)
 	cost := r.Costs.of(b.rule.Counts())
 	if why, retry, firm := b.decide(now, cost); why != NoReason {
@@ -174,7 +175,7 @@ func (l *Ledger) held(now instant, b *Bucket) bool {
 
 // note remembers of a denial what the bucket needs to know to open again: what
 // the first of its queue wants, not whoever comes behind.
-func (l *Ledger) note(route []*Bucket, d Decision, r Request) {
+func (l *Ledger) note(route []*Bucket, d *Decision, r *Request) {
 	b := d.Bucket
 	if b.queued == 0 || r.Turn == b {
 		b.want = r.Costs.of(b.rule.Counts())

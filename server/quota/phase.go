@@ -344,7 +344,7 @@ func (b *Bucket) tellPhase() {
 
 // prove begins a new window because an answer says that the upstream has. What
 // may belong to either window stays charged until an answer covers it.
-func (b *Bucket) prove(w news) {
+func (b *Bucket) prove(w *news) {
 	bare, covered := b.straddling()
 	old := int64(0)
 	if w.granted >= b.heardOf().bareAt {
@@ -367,7 +367,7 @@ func (b *Bucket) prove(w news) {
 
 // unturn takes an early turn back: the old window goes on with the lowest number
 // heard in all of it, and from now on we turn later by as much as we were early.
-func (b *Bucket) unturn(w news) {
+func (b *Bucket) unturn(w *news) {
 	h := b.hearOf()
 	h.pad += max(w.reset.hi.sub(b.turned), time.Millisecond)
 	if p := b.rule.Window.period(); p > 0 {

@@ -3,7 +3,6 @@ package quota
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Bounds of what a ledger keeps.
@@ -25,12 +24,6 @@ const (
 	nameBackoff = "backoff"
 )
 
-// planID is what decides which kins count a call.
-type planID struct {
-	endpoint, labels string
-	user             bool
-}
-
 // plan is the kins that count the calls of an endpoint, and labels: those of the
 // configured limits, those that responses told of, and the gates that exist.
 type plan []*kin
@@ -50,18 +43,17 @@ func (l *Ledger) route(now instant, s Scope) []*Bucket {
 	return route
 }
 
+// plan is the scope's, made when there is none.
 func (l *Ledger) plan(s Scope) plan {
-	id := planID{s.Endpoint, s.Labels.text, s.User != ""}
-	p, ok := l.plans[id]
-	if ok {
+	l.place = appendPlace(l.place[:0], &s)
+	if p, ok := l.plans[string(l.place)]; ok {
 		return p
 	}
 	if len(l.plans) >= maxPlans {
 		l.replan()
 	}
-	id.endpoint, id.labels = strings.Clone(id.endpoint), strings.Clone(id.labels)
-	p = l.newPlan(s)
-	l.plans[id] = p
+	p := l.newPlan(s)
+	l.plans[string(l.place)] = p
 	return p
 }
 

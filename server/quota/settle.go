@@ -27,7 +27,8 @@ type news struct {
 
 // settle learns from an answer to a call that is no longer outstanding, and says
 // in a few words what it made of it.
-func (b *Bucket) settle(w news) (effect string) {
+func (b *Bucket) settle(said *news) (effect string) {
+	w := *said
 	b.overlook(&w)
 	when := b.place(w.now, w.granted, w.reset, w.epoch)
 	if when == eitherWindow {
@@ -39,20 +40,20 @@ func (b *Bucket) settle(w news) (effect string) {
 		return "of an earlier window: its numbers are ignored"
 	case when == nextWindow:
 		effect = "proves that the window turned"
-		b.prove(w)
+		b.prove(&w)
 	case when == sameAsLast:
 		effect = "shows that the window had not turned yet"
-		b.unturn(w)
+		b.unturn(&w)
 	default:
 		if !w.tighten || b.endTightens(w.reset) {
 			b.learnEnd(w.now, w.reset, w.epoch)
 		}
 		b.usedFirst(w.now, w.granted)
 		b.tallyError(&w)
-		effect = b.takeNumbers(w)
+		effect = b.takeNumbers(&w)
 	}
-	b.count(w)
-	b.follow(w)
+	b.count(&w)
+	b.follow(&w)
 	return effect
 }
 
@@ -74,7 +75,7 @@ func (b *Bucket) overlook(w *news) {
 }
 
 // count charges the cost of a call that was answered.
-func (b *Bucket) count(w news) {
+func (b *Bucket) count(w *news) {
 	if b.concurrent() {
 		return // it is over, and nothing of it counts on
 	}
@@ -117,7 +118,7 @@ func (b *Bucket) stale(now, granted instant, reset span, epoch int64) bool {
 
 // takeNumbers weighs the numbers against what is known of this window: a fall
 // is believed at once, a rise when a second answer confirms it.
-func (b *Bucket) takeNumbers(w news) (effect string) {
+func (b *Bucket) takeNumbers(w *news) (effect string) {
 	b.takeQuota(w)
 	r, risen := w.remaining, b.doubted().risen
 	switch {
@@ -149,7 +150,7 @@ func (b *Bucket) takeNumbers(w news) (effect string) {
 
 // fall takes a lower remaining. More than our own calls explain, and a tenth of
 // the quota, is doubtful: obeyed, but one answer raises it again.
-func (b *Bucket) fall(w news) (effect string) {
+func (b *Bucket) fall(w *news) (effect string) {
 	explained := w.held + b.a - b.aCov + b.quota/10
 	doubt := !w.blocked && b.tm != 0 && b.m != unbounded && b.m-w.remaining > explained
 	if w.granted >= b.tm {
@@ -187,7 +188,7 @@ func (b *Bucket) logEnd(now instant) {
 
 // takeQuota learns the limit itself: a fall at once, a rise when a second answer
 // confirms it, and never above what was configured.
-func (b *Bucket) takeQuota(w news) {
+func (b *Bucket) takeQuota(w *news) {
 	q := w.quota
 	if q == 0 || q == b.quota {
 		b.unriseQuota()

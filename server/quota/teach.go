@@ -32,7 +32,8 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	p.slotted = false
 	for _, t := range told {
 		if !p.charged(t.bucket) {
-			l.learn(&s, t.bucket, s.newsOf(t.bucket, t.o))
+			w := s.newsOf(t.bucket, t.o)
+			l.learn(&s, t.bucket, &w)
 		}
 	}
 	l.hold(&s, &a)
@@ -71,7 +72,8 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 		b.advance(t)
 	}
 	for _, t := range l.attribute(&s, a.Observations) {
-		l.learn(&s, t.bucket, s.newsOf(t.bucket, t.o))
+		w := s.newsOf(t.bucket, t.o)
+		l.learn(&s, t.bucket, &w)
 	}
 	l.hold(&s, &a)
 	l.forgetUnseen(&s)
@@ -164,15 +166,15 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		l.settled(b)
 		return
 	}
-	l.learn(s, b, w)
+	l.learn(s, b, &w)
 }
 
 // learn lets a bucket settle an answer, and keeps it to explain if it said
 // anything of the bucket.
-func (l *Ledger) learn(s *answerState, b *Bucket, w news) {
+func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	effect := b.settle(w)
 	if w.remaining != Unknown || w.reset.known() || w.blocked {
-		l.remember(b, report{w, s.by, s.verdict, effect})
+		l.remember(b, s, w, effect)
 	}
 	l.settled(b)
 }
