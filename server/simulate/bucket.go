@@ -39,6 +39,8 @@ type window struct {
 	// held is the time that workers' calls were held, open the others that were at
 	// the end.
 	held, open int64
+	// left is the calls whose callers gave up, while no other bucket was spent.
+	left int64
 	// spent says that nothing was left at some time.
 	spent bool
 }
@@ -50,6 +52,10 @@ func newBucket(r *rule, key Call, now int64) *bucket {
 		m.at = now
 	}
 	b.begin(now, true)
+	if r.Used > 0 {
+		b.charge(now, r.Used, now)
+		b.window.foreign = r.Used
+	}
 	r.buckets = append(r.buckets, b)
 	return b
 }
@@ -104,7 +110,7 @@ func (b *bucket) hold(now int64) {
 func (b *bucket) windows() []window {
 	w := b.window
 	w.open = b.open
-	if w.taken()+w.refused+w.busy+w.held+w.open == 0 {
+	if w.taken()+w.refused+w.busy+w.held+w.open+w.left == 0 {
 		return b.past
 	}
 	return append(b.past, w)

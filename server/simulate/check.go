@@ -57,6 +57,7 @@ func (f *Fleet) check(c checker) {
 	c.must(workers <= mostCalls, "services", workers, fmt.Sprintf("must have at most %d workers together", mostCalls))
 	c.count("users.count", f.Users.Count, 0, mostUsers)
 	c.must(f.Users.Zipf == 0 || 1 < f.Users.Zipf && f.Users.Zipf <= 5, "users.zipf", f.Users.Zipf, "must be above 1 to 5, or left out")
+	c.span("patience", f.Patience, 0)
 	f.Network.check(c.in("network"))
 	f.Store.check(c.in("store"))
 	f.Faults.check(c.in("faults"), names)

@@ -18,15 +18,19 @@
 //
 // A window's share counts only where the demand exceeded what there was, so it
 // matters how demand is measured. Calls that fall due by themselves are wanted
-// when they fall due, and until they are served. A worker that wants its next
-// call when the last is done has no such number: for each round trip that it was
-// made to wait, it would have made one call more. So
+// when they fall due, and until they are served or given up. A worker that wants
+// its next call when the last is done has no such number: for each round trip
+// that it was made to wait, it would have made one call more. So
 //
-//	wanted = counted + open calls held at the end + time workers were held ÷ round trip
+//	wanted = counted + open calls held at the end + calls given up
+//	         + time that workers' calls were held ÷ round trip
 //
 // and the demand exceeds what there was when that is more. A call is held while
 // its strategy has it and has not sent it: a strategy that dawdles does not make
-// the demand go away. A window is left out when something else than the strategy
-// made it what it was: it is not whole, the limit changed or the upstream was
-// out, or a wider bucket that counts the same calls was spent meanwhile.
+// the demand go away. A call that was given up is not wanted of a bucket if
+// another one, that counts it too, had nothing left.
+//
+// A window is left out when something else than the strategy made it what it was:
+// it is not whole, the limit changed or the upstream was out, or a wider bucket
+// that counts the same calls was spent meanwhile.
 package simulate

@@ -19,18 +19,24 @@ func (r *run) want(s *source) {
 		r.after(s.gap(time.Duration(r.now-r.up.start)), event{what: wants, source: s})
 	}
 	for range n {
-		r.wanted(s, s.call(), r.time)
+		c := s.call()
+		r.wanted++
+		r.of(c.User).wanted++
+		r.handOver(s, c, r.time)
 	}
 }
 
-// wanted makes a job, and its strategy's.
-func (r *run) wanted(s *source, c Call, since time.Time) {
+// handOver makes a job of a call that is wanted since then, and the strategy's.
+func (r *run) handOver(s *source, c Call, since time.Time) {
 	r.jobs++
 	j := &Job{ID: r.jobs, Service: s.index, Call: c, Wanted: since, source: s}
 	j.buckets = r.bucketsOf(s.who, c)
 	j.Cost, j.truth, j.free = r.scenario.Costs.of(s, c)
+	if p := r.scenario.Fleet.Patience; p > 0 {
+		j.Deadline = since.Add(p)
+		r.after(max(0, j.Deadline.Sub(r.time)), event{what: leaves, job: j})
+	}
 	r.hold(j, 1)
-	r.asked(j)
 	r.strategy.Want(r.time, j)
 	r.heed()
 }
@@ -95,6 +101,11 @@ func (r *run) fate(j *Job) fate {
 
 // send is the strategy's.
 func (r *run) send(j *Job) {
+	if j.state == gone {
+		j.state = ended
+		r.plan(0, drops, j)
+		return
+	}
 	if j.state != held {
 		r.err = fmt.Errorf("strategy: at %v it sends job %d, which is not its own: send each once, and again only after a refusal was heard", r.time, j.ID)
 		return
@@ -129,11 +140,10 @@ func (r *run) recall(j *Job) bool {
 	if j.state != away || !r.time.Before(j.sent) || j.fate.diesBefore || j.fate.drops {
 		return false
 	}
-	j.state = held
 	j.try++
 	r.sent--
 	r.note(recallMark, j, 0)
-	r.hold(j, 1)
+	r.back(j)
 	return true
 }
 
@@ -195,7 +205,7 @@ func (r *run) answer(j *Job) {
 		r.up.fired.Unreported++
 		j.state = ended
 		if !served {
-			r.wanted(j.source, j.Call, j.Wanted)
+			r.handOver(j.source, j.Call, j.Wanted)
 			return
 		}
 	case served:
@@ -203,14 +213,50 @@ func (r *run) answer(j *Job) {
 		r.strategy.Heard(r.time, j, j.reply)
 		r.heed()
 	default:
-		j.state = held
-		r.hold(j, 1)
+		r.back(j)
 		r.strategy.Heard(r.time, j, j.reply)
 		r.heed()
 		return
 	}
 	r.done(j)
 	r.again(j, 0)
+}
+
+// back makes a job its strategy's again.
+func (r *run) back(j *Job) {
+	j.state = held
+	r.hold(j, 1)
+	if !j.Deadline.IsZero() && !r.time.Before(j.Deadline) {
+		r.leave(j)
+	}
+}
+
+// leave is a caller that gives up, which its strategy does not hear of before it
+// sends the job.
+func (r *run) leave(j *Job) {
+	if j.state != held {
+		return
+	}
+	r.hold(j, -1)
+	for i, b := range j.buckets {
+		if !spentBeside(j.buckets, i, r.now) {
+			b.window.left++
+		}
+	}
+	j.state = gone
+	r.gaveUp++
+	r.again(j, 0)
+}
+
+// spentBeside reports whether one of the buckets but the i-th has nothing left:
+// what a call waited for was not that one.
+func spentBeside(buckets []*bucket, i int, now int64) bool {
+	for k, b := range buckets {
+		if k != i && b.meter.left(now) <= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // again lets a worker want its next call.
@@ -220,10 +266,12 @@ func (r *run) again(j *Job, after time.Duration) {
 	}
 }
 
-// lose is a caller that died before it sent.
+// lose is a caller that died before it sent: it comes back for the same call.
 func (r *run) lose(j *Job) {
 	r.up.fired.DiedBefore++
-	r.lost(j)
+	j.state = ended
+	r.losses++
+	r.plan(r.scenario.Fleet.Faults.restart(), returns, j)
 }
 
 func (r *run) lost(j *Job) {
@@ -234,10 +282,15 @@ func (r *run) lost(j *Job) {
 
 // drop is a caller that gives its right back.
 func (r *run) drop(j *Job) {
-	r.up.fired.Dropped++
+	left := j.state == ended // by leave, after which its worker wants the next
 	j.state = ended
-	r.drops++
+	if !left {
+		r.up.fired.Dropped++
+		r.drops++
+	}
 	r.strategy.Dropped(r.time, j)
 	r.heed()
-	r.again(j, 0)
+	if !left {
+		r.again(j, 0)
+	}
 }

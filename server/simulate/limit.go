@@ -23,6 +23,8 @@ type Limit struct {
 	Unit string `yaml:"unit"`
 	// Only is the endpoints that it counts; empty is all.
 	Only []string `yaml:"only"`
+	// Used is the units of each bucket that somebody took before its first call.
+	Used int64 `yaml:"used"`
 }
 
 // Requests is the unit of which each call takes one.

@@ -12,6 +12,10 @@ const (
 	answered
 	// dies: a caller has died before it sent.
 	dies
+	// returns: it is back, and wants the same call.
+	returns
+	// leaves: a caller gives up.
+	leaves
 	// drops: a caller gives its right to send back.
 	drops
 	// intrudes: another consumer calls.

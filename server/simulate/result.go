@@ -13,8 +13,9 @@ type Result struct {
 	// Hash is that of everything that happened: two runs with the same hash were
 	// the same.
 	Hash uint64
-	// Wanted is the calls that were wanted, Sent how often one was sent, Served
-	// the calls that did what they were made for: the goodput.
+	// Wanted is the calls that were wanted, one each however often its caller had
+	// to come back for it, Sent how often one was sent, Served the calls that did
+	// what they were made for: the goodput.
 	Wanted, Sent, Served int64
 	// Refused is the 429s that our calls met. Unaware are those of them that were
 	// sent before the answer to the first, since a call of the same bucket was
@@ -23,8 +24,9 @@ type Result struct {
 	Refused, Unaware, Probes int64
 	// Failed is the other answers that did not serve: those of an outage by 503.
 	Failed int64
-	// Lost is the calls whose caller died, Dropped those that were given back.
-	Lost, Dropped int64
+	// Lost is how often a caller died, Dropped the calls that were given back unsent,
+	// GaveUp those whose callers lost their patience.
+	Lost, Dropped, GaveUp int64
 	// LongestLockout is the longest time from a bucket's refusal to the next call
 	// that it counted, or to the end of the run.
 	LongestLockout time.Duration
@@ -101,8 +103,9 @@ type Sample struct {
 // tally is what a run counts as it goes.
 type tally struct {
 	hash                          uint64
+	wanted                        int64
 	sent, served, refused, failed int64
-	losses, drops                 int64
+	losses, drops, gaveUp         int64
 	waits                         []int64
 	// people are the users in the order in which they were first called for.
 	people   []*person
@@ -122,8 +125,6 @@ func (t *tally) of(user string) *person {
 	}
 	return p
 }
-
-func (t *tally) asked(j *Job) { t.of(j.Call.User).wanted++ }
 
 // arrived books the answer to a call.
 func (t *tally) arrived(j *Job) {
@@ -174,8 +175,8 @@ func (r *run) result() *Result {
 	end := instant(r.end)
 	res := &Result{
 		Scenario: r.scenario.Name, Variant: r.scenario.Variant, Seed: r.seed, Hash: r.hash,
-		Wanted: r.jobs, Sent: r.sent, Served: r.served, Refused: r.refused, Failed: r.failed,
-		Unaware: r.up.books.unaware, Probes: r.up.books.probes, Lost: r.losses, Dropped: r.drops,
+		Wanted: r.wanted, Sent: r.sent, Served: r.served, Refused: r.refused, Failed: r.failed,
+		Unaware: r.up.books.unaware, Probes: r.up.books.probes, Lost: r.losses, Dropped: r.drops, GaveUp: r.gaveUp,
 		LongestLockout: r.up.Score(end).LongestLockout,
 		Timeline:       r.timeline, Fired: r.up.fired, Fairness: r.fairness(),
 	}

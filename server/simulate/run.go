@@ -34,6 +34,7 @@ const (
 	held   jobState = iota // by its strategy
 	away                   // on its way to the upstream, or back
 	atDoor                 // of the upstream
+	gone                   // by its strategy, its caller having given up
 	ended                  // served, given back or lost
 )
 
@@ -156,7 +157,7 @@ func (r *run) heed() {
 }
 
 func (r *run) happen(e event) {
-	if e.job != nil && e.try != e.job.try {
+	if e.job != nil && e.try != e.job.try && e.what != leaves {
 		return
 	}
 	switch e.what {
@@ -168,6 +169,10 @@ func (r *run) happen(e event) {
 		r.answer(e.job)
 	case dies:
 		r.lose(e.job)
+	case returns:
+		r.handOver(e.job.source, e.job.Call, e.job.Wanted)
+	case leaves:
+		r.leave(e.job)
 	case drops:
 		r.drop(e.job)
 	case intrudes:

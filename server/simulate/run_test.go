@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -34,59 +35,45 @@ func (s *eager) Advance(time.Time) {
 	}
 }
 
-// seer knows what is left, and sends only that. It asks again every 10 ms.
-type seer struct {
-	env     Env
-	waiting []*Job
-	out     map[string]int64
-	wake    time.Time
+// doubler sends every call at once, and again after each refusal, at twice as long
+// a distance each time.
+type doubler struct {
+	env   Env
+	later map[int64][]*Job // by the second
+	wakes []int64
 }
 
-func newSeer(e Env) (Strategy, error) { return &seer{env: e, out: map[string]int64{}}, nil }
+func newDoubler(e Env) (Strategy, error) { return &doubler{env: e, later: make(map[int64][]*Job)}, nil }
 
-func (s *seer) Want(now time.Time, j *Job) {
-	s.waiting = append(s.waiting, j)
-	s.Advance(now)
+func (s *doubler) Want(_ time.Time, j *Job) { s.env.Send(j) }
+func (s *doubler) Dropped(time.Time, *Job)  {}
+func (s *doubler) Heard(now time.Time, j *Job, r Reply) {
+	if r.Served() {
+		return
+	}
+	at := now.Unix() + 1<<min(j.Sent, 12)
+	if s.later[at] == nil {
+		i, _ := slices.BinarySearch(s.wakes, at)
+		s.wakes = slices.Insert(s.wakes, i, at)
+	}
+	s.later[at] = append(s.later[at], j)
 }
 
-func (s *seer) Dropped(now time.Time, j *Job) { s.Heard(now, j, Reply{}) }
-func (s *seer) Wake(time.Time) time.Time      { return s.wake }
-
-func (s *seer) Heard(now time.Time, j *Job, _ Reply) {
-	for _, room := range s.env.Rooms(j.Call, now) {
-		s.out[room.Limit+room.Key.User]--
+func (s *doubler) Wake(time.Time) time.Time {
+	if len(s.wakes) == 0 {
+		return time.Time{}
 	}
-	s.Advance(now)
+	return time.Unix(s.wakes[0], 0)
 }
 
-func (s *seer) Advance(now time.Time) {
-	var still []*Job
-	for _, j := range s.waiting {
-		if s.free(now, j) {
-			s.env.Send(j)
-		} else {
-			still = append(still, j)
-		}
+func (s *doubler) Advance(time.Time) {
+	at := s.wakes[0]
+	s.wakes = s.wakes[1:]
+	jobs := s.later[at]
+	delete(s.later, at)
+	for _, j := range jobs {
+		s.env.Send(j)
 	}
-	s.waiting, s.wake = still, time.Time{}
-	if len(still) > 0 {
-		s.wake = now.Add(10 * time.Millisecond)
-	}
-}
-
-// free takes one unit of everything if the call finds room whenever it arrives:
-// in a window that has it, and does not end meanwhile.
-func (s *seer) free(now time.Time, j *Job) bool {
-	rooms := s.env.Rooms(j.Call, now)
-	for _, room := range rooms {
-		if s.out[room.Limit+room.Key.User] >= room.Left {
-			return false
-		}
-	}
-	for _, room := range rooms {
-		s.out[room.Limit+room.Key.User]++
-	}
-	return true
 }
 
 func saturating() *Scenario {

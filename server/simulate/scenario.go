@@ -62,6 +62,9 @@ type Fleet struct {
 	Users Users `yaml:"users"`
 	// Endpoints are what they call, each as often; empty is one.
 	Endpoints []string `yaml:"endpoints"`
+	// Patience is how long a caller waits for a call to be served before it gives
+	// up; 0 is for ever.
+	Patience time.Duration `yaml:"patience"`
 	// Network is one way between a service and a broker, for strategies that have
 	// one.
 	Network Spread `yaml:"network"`
@@ -110,8 +113,9 @@ type Users struct {
 // Faults is what goes wrong between a strategy's decision to send and its hearing
 // of the answer.
 type Faults struct {
-	// DieBefore is the share of calls whose caller dies before it sends, DieAfter
-	// of those whose caller dies after: the upstream counts, nobody hears of it.
+	// DieBefore is the share of calls whose caller dies before it sends, and comes
+	// back for the same call; DieAfter of those whose caller dies after: the
+	// upstream counts, nobody hears of it.
 	DieBefore Share `yaml:"die_before"`
 	DieAfter  Share `yaml:"die_after"`
 	// Drop is the share of calls that are given back unsent.
@@ -122,7 +126,7 @@ type Faults struct {
 	Slow Slow `yaml:"slow"`
 	// Dead is times in which callers die before they send, each time.
 	Dead []Dead `yaml:"dead"`
-	// Restart is how long a dead caller takes to want its next call; 0 is a second.
+	// Restart is how long a dead caller takes to come back; 0 is a second.
 	Restart time.Duration `yaml:"restart"`
 }
 

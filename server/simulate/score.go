@@ -116,7 +116,7 @@ func (u *Upstream) judged(b *bucket, w window) Window {
 	if b.rule.Window.Concurrent {
 		j.Counted, held = w.busy/int64(time.Millisecond), w.held/int64(time.Millisecond)
 	}
-	j.Wanted = j.Counted + w.open + held
+	j.Wanted = j.Counted + w.open + w.left + held
 	j.Contended = j.Wanted > j.Quota && !u.disturbed(b.rule, w) && !b.overruled(w)
 	return j
 }

@@ -17,8 +17,9 @@ type Job struct {
 	// Cost is what its caller estimates it to take, in the scenario's unit; 1
 	// unless the scenario says otherwise. The upstream knows the true cost.
 	Cost int64
-	// Wanted is when the demand arose.
-	Wanted time.Time
+	// Wanted is when the demand arose, Deadline when its caller gives up; zero is
+	// never. A job that is sent after that is dropped at once.
+	Wanted, Deadline time.Time
 	// Sent is how often it was sent.
 	Sent int
 	// Probe is set by a strategy that sends the call to find something out. A
@@ -55,8 +56,8 @@ type Strategy interface {
 	// Heard says what came back. A job that was not served ([Answer.Served]) is
 	// the strategy's again, to send later or never.
 	Heard(now time.Time, j *Job, r Reply)
-	// Dropped says that the caller gave its right to send back: nothing was sent,
-	// and the job is over.
+	// Dropped says that the caller gave its right to send back, or had given up
+	// before: nothing was sent, and the job is over.
 	Dropped(now time.Time, j *Job)
 	// Advance lets time act.
 	Advance(now time.Time)

@@ -122,6 +122,7 @@ func (l *Limit) check(c checker) {
 		c.must(slices.Contains([]string{"app", "user", "endpoint"}, part) && !slices.Contains(l.Per[:i], part),
 			fmt.Sprintf("per[%d]", i), part, "must be app, user or endpoint, each once")
 	}
+	c.count("used", l.Used, 0, mostUnits)
 	l.Window.check(c.in("window"))
 }
 
