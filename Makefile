@@ -63,6 +63,10 @@ fuzz: ## Fuzz each parser for FUZZTIME, 10s unless given
 bench: ## Run all benchmarks
 	go test -run='^$$' -bench=. -benchmem ./...
 
+.PHONY: scoreboard
+scoreboard: build ## Play every scenario against every strategy with 20 seeds, and write server/simulate/README.md's scoreboard
+	bin/quotabroker simulate --all --strategy all --seeds 20 --scoreboard server/simulate/README.md
+
 .PHONY: promtool
 promtool: ## Check the metrics of a live scrape and the alert rules by Prometheus's own tool, installed by apt when it is missing
 	@command -v promtool >/dev/null || { command -v apt-get >/dev/null && apt-get update -qq && \

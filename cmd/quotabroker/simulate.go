@@ -14,6 +14,7 @@ import (
 func newSimulate() *cobra.Command {
 	c := scoreboard.Choice{Read: os.ReadFile}
 	var asJSON, list bool
+	var board string
 	cmd := &cobra.Command{
 		Use:   "simulate [SCENARIO…|FILE.yaml…]",
 		Short: "Play a fleet against an upstream in virtual time, and judge who kept within the quotas",
@@ -32,26 +33,31 @@ It fails when ours does not achieve what a scenario expects.`,
 	cmd.Flags().StringSliceVar(&c.Strategies, "strategy", []string{"ours"}, "the `names` of the strategies, or all")
 	cmd.Flags().IntVar(&c.Seeds, "seeds", 20, "play each with the seeds from 1 to this `number`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write an object a line, for programs")
+	cmd.Flags().StringVar(&board, "scoreboard", "", "write the scoreboard into this `file`, between its marks")
 	cmd.Flags().BoolVar(&list, "list", false, "show the scenarios and the strategies that there are")
+	cmd.MarkFlagsMutuallyExclusive("json", "scoreboard", "list")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c.Scenarios = args
 		return action(func(cmd *cobra.Command) error {
 			if list {
 				return scoreboard.List(cmd.OutOrStdout())
 			}
-			return runSimulate(cmd, c, asJSON)
+			return runSimulate(cmd, c, asJSON, board)
 		})(cmd, args)
 	}
 	return cmd
 }
 
-func runSimulate(cmd *cobra.Command, c scoreboard.Choice, asJSON bool) error {
+func runSimulate(cmd *cobra.Command, c scoreboard.Choice, asJSON bool, board string) error {
 	plan, err := c.Plan()
 	if choice, ok := errors.AsType[*scoreboard.ChoiceError](err); ok {
 		return &usageError{choice.Error()}
 	}
 	if err != nil {
 		return fmt.Errorf("simulate: %w", err)
+	}
+	if board != "" {
+		return writeBoard(cmd, plan, board)
 	}
 	out := cmd.OutOrStdout()
 	add := func(rows []scoreboard.Row) error { return scoreboard.WriteJSON(out, rows) }
@@ -74,4 +80,24 @@ func runSimulate(cmd *cobra.Command, c scoreboard.Choice, asJSON bool) error {
 		return fmt.Errorf("simulate: ours does not achieve what is expected in %d of %d variants: %s", len(missed), len(plan.Variants), strings.Join(missed, "; "))
 	}
 	return nil
+}
+
+// writeBoard replaces the scoreboard in a file. What is not achieved is shown
+// there.
+func writeBoard(cmd *cobra.Command, plan *scoreboard.Plan, path string) error {
+	var board scoreboard.Board
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("simulate: %w", err)
+	}
+	if _, err := board.Insert(file); err != nil {
+		return fmt.Errorf("simulate: %s: %w", path, err)
+	}
+	if err := plan.Run(cmd.Context(), board.Add); err != nil {
+		return fmt.Errorf("simulate: %w", err)
+	}
+	if file, err = board.Insert(file); err != nil {
+		return fmt.Errorf("simulate: %s: %w", path, err)
+	}
+	return os.WriteFile(path, file, 0o644) //nolint:gosec // a README is for everyone to read
 }

@@ -86,6 +86,25 @@ func TestSimulateIsTheSameAgain(t *testing.T) {
 	}
 }
 
+func TestSimulateWritesTheScoreboard(t *testing.T) {
+	t.Parallel()
+	readme := filepath.Join(t.TempDir(), "README.md")
+	source, err := os.ReadFile(filepath.Join(root, "server/simulate/README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(readme, source, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, exit := simulated(t, scenarioFile(t, hasty), "--seeds", "1", "--scoreboard", readme)
+	if exit != exitOK || stdout+stderr != "" {
+		t.Errorf("exit code %d, %s, %s", exit, stdout, stderr)
+	}
+	if got, err := os.ReadFile(readme); err != nil || !strings.Contains(string(got), "\n### calm\n") || !strings.Contains(string(got), "## The figures") {
+		t.Errorf("%v, and wrote\n%s", err, got)
+	}
+}
+
 func TestSimulateUsage(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -99,6 +118,8 @@ func TestSimulateUsage(t *testing.T) {
 		{"sole --seeds 0", exitUsage, `--seeds: "0": give 1 to 10000`},
 		{"sole --all", exitUsage, `--all: "sole": name scenarios or ask for all of them, not both`},
 		{"sole --variant nope", exitUsage, `--variant: "nope": no variant's name contains it: there are`},
+		{"sole --json --list", exitUsage, "none of the others can be"},
+		{scenarioFile(t, calm) + " --scoreboard " + scenarioFile(t, calm), exitFailure, "no place for a scoreboard"},
 		{"missing.yaml", exitFailure, "simulate: scenario: open missing.yaml"},
 		{scenarioFile(t, calm+"extra: 1\n"), exitFailure, "own.yaml:9:1: "},
 	} {

@@ -43,15 +43,15 @@ type Row struct {
 	// Meets says that what the scenario expects is achieved, Failures what is not.
 	Meets    bool     `json:"meets"`
 	Failures []string `json:"failures"`
-	// Because is the scenario's reason why a good broker may be beaten here.
-	Because string `json:"-"`
+
+	scenario *simulate.Scenario
 }
 
 func newRow(s *simulate.Scenario, name string, runs []*simulate.Result) Row {
 	v := s.Verdict(runs...)
 	row := Row{
 		Scenario: s.Name, Variant: s.Variant, Strategy: name, Seeds: len(runs),
-		BlamedPer10k: v.Refused, Meets: v.Failures == nil, Failures: v.Failures, Because: s.Because,
+		BlamedPer10k: v.Refused, Meets: v.Failures == nil, Failures: v.Failures, scenario: s,
 	}
 	if v.Contended {
 		used := float64(v.Used)
