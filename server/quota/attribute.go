@@ -1,34 +1,146 @@
 package quota
 
-// attribute finds the bucket that each observation speaks of, making those that
+import (
+	"slices"
+	"time"
+)
+
+// attribute finds the buckets that each observation speaks of, making those that
 // nobody knew, and on whose account a refusal is. What it returns is good until the
 // next call.
 func (l *Ledger) attribute(s *answerState, observations []Observation) tellings {
-	told := l.read[:0]
+	told, planned := l.read[:0], l.planned
 	for i := range observations {
 		o := &observations[i]
-		b := l.match(s.route, o, func(b *Bucket) span { return s.bounds(b, o.Reset) })
-		if b == nil || told.of(b) != nil {
-			if b = l.tell(s.now, s.scope, o); b == nil {
-				continue
-			}
-			s.route = l.route(s.now, s.scope)
-		}
+		of, c := l.whose(s, o, told)
 		s.spare = s.spare || o.Remaining > 0
-		if o.Blocked && s.verdict == Refused {
-			if b.stale(s.now, s.granted, s.bounds(b, o.Reset), o.Reset.Epoch) {
-				continue
-			}
-			s.blame(b)
+		if len(of) > 0 && o.Blocked && s.verdict == Refused {
+			of = l.accuse(s, o, of, c)
 		}
-		told = append(told, telling{b, o})
+		for _, b := range of {
+			if told.of(b) == nil {
+				told = append(told, telling{b, o})
+			}
+		}
 	}
-	if s.verdict == Refused && len(observations) == 0 {
-		s.blamePredicted()
+	if l.planned != planned {
+		s.route = l.route(s.now, s.scope)
+	}
+	if s.verdict == Refused && len(s.blamed) == 0 && !s.stale && !s.vague.known() {
+		s.blamePredicted(told)
 	}
 	s.countUnseen(told)
 	l.read = told
 	return told
+}
+
+// whose finds the buckets that an observation speaks of: the one that it names, or
+// that is counted as it says; the only configured one that it can be of; or those
+// by which it can be counted, as far as nothing contradicts it. They are good until
+// the next call.
+func (l *Ledger) whose(s *answerState, o *Observation, told tellings) ([]*Bucket, *claim) {
+	c := l.claims[claimOf(o)]
+	b := s.named(o, c)
+	switch {
+	case b == nil && o.Says || b != nil && told.of(b) != nil:
+		b = l.tell(s.now, s.scope, o)
+	case b == nil && o.Quota == 0 && c == nil:
+		if b = s.widest(o); b == nil {
+			b = l.tell(s.now, s.scope, o)
+		}
+	case b == nil:
+		return l.claimants(s, o, told)
+	}
+	if b == nil {
+		return nil, nil
+	}
+	l.of = append(l.of[:0], b)
+	return l.of, nil
+}
+
+// claimants is the buckets of a claim. While a wide candidate stands, those that it
+// holds need no bucket of their own: it has all of their numbers and counts all of
+// their calls.
+func (l *Ledger) claimants(s *answerState, o *Observation, told tellings) ([]*Bucket, *claim) {
+	configured := l.configured(s, o, told)
+	if len(configured) == 1 {
+		return configured, nil
+	}
+	c := l.claim(o)
+	if c == nil {
+		return configured[:min(1, len(configured))], nil
+	}
+	seen, ok := s.sight(o)
+	ok = ok && s.verdict == Passed && !s.tighten && s.cost(c.unit) > 0
+	if len(configured) == 0 {
+		for i, per := range openParts() {
+			if ok && i < 3 && per.Applies(s.scope) {
+				l.testify(s, c, per, &seen)
+			}
+		}
+	}
+	for _, b := range configured {
+		if ok {
+			l.testify(s, c, b.rule.Per, &seen)
+		}
+	}
+	return l.standing(s, c, o, configured), c
+}
+
+// standing is the buckets of a claim by what nothing contradicts: of the configured
+// limits that it can be, else of any parts.
+func (l *Ledger) standing(s *answerState, c *claim, o *Observation, configured []*Bucket) []*Bucket {
+	l.of = c.standing(l.of[:0], configured)
+	if len(l.of) == 0 {
+		l.of = l.invented(l.of, s, c, o)
+	}
+	return l.of
+}
+
+// standing appends those of the buckets that nothing contradicts, but for those that
+// another of them holds.
+func (c *claim) standing(of, list []*Bucket) []*Bucket {
+	for i, b := range list {
+		held := slices.ContainsFunc(list[:i], func(other *Bucket) bool { return other.rule.Per == b.rule.Per })
+		for _, other := range list {
+			held = held || other.rule.Per != b.rule.Per && other.rule.Per.holds(b.rule.Per) && !c.candidate(other.rule.Per).out
+		}
+		if !held && !c.candidate(b.rule.Per).out {
+			of = append(of, b)
+		}
+	}
+	return of
+}
+
+// invented appends the buckets of a claim that nobody configured, by what stands of
+// the parts by which it can be counted.
+func (l *Ledger) invented(of []*Bucket, s *answerState, c *claim, o *Observation) []*Bucket {
+	standing := make([]Parts, 0, len(openParts()))
+	for _, per := range openParts() {
+		x := c.candidate(per)
+		if x.out || !per.Applies(s.scope) {
+			continue
+		}
+		held := slices.ContainsFunc(standing, func(wide Parts) bool { return wide.holds(per) })
+		standing = append(standing, per)
+		if x.rule == nil && !held && o.Quota > 0 {
+			l.invent(s, c, x, o)
+		}
+		if x.rule != nil {
+			of = append(of, l.bucket(s.now, x.rule, s.scope))
+		}
+	}
+	return of
+}
+
+// invent makes the limit of a candidate, unless there are too many.
+func (l *Ledger) invent(s *answerState, c *claim, x *candidate, o *Observation) {
+	name := c.ruleName(x.per)
+	if len(l.told) >= maxTold || l.find(name, s.scope.Only(x.per)) != nil {
+		return
+	}
+	x.rule = &Limit{Name: name, Per: x.per, Unit: o.Unit, Quota: o.Quota, Window: o.Window, Provenance: Told}
+	l.introduce(s.now, x.rule, s.scope)
 }
 
 // tellings are the observations of one answer by what they speak of: a few at
@@ -50,32 +162,6 @@ func (t tellings) of(b *Bucket) *Observation {
 	return nil
 }
 
-// blame notes that the call was refused on the bucket's account.
-func (s *answerState) blame(b *Bucket) {
-	if s.blamed == nil {
-		s.blamed = make(map[*Bucket]bool)
-	}
-	s.blamed[b] = true
-}
-
-// blamePredicted blames a refusal that says nothing on the one bucket that we
-// expected to be empty, if it is one.
-func (s *answerState) blamePredicted() {
-	var empty *Bucket
-	for _, b := range s.route {
-		if b.gate || b.available() > 0 || b.stale(s.now, s.granted, span{}, 0) {
-			continue
-		}
-		if empty != nil {
-			return
-		}
-		empty = b
-	}
-	if empty != nil {
-		s.blame(empty)
-	}
-}
-
 // countUnseen counts, for each bucket, the answers that speak of others.
 func (s *answerState) countUnseen(told tellings) {
 	if len(told) == 0 {
@@ -90,63 +176,43 @@ func (s *answerState) countUnseen(told tellings) {
 	}
 }
 
-// hold closes what an answer says is to be left alone: the buckets on whose
-// account the call was refused; or, when the upstream protects itself or refuses
-// with something to spare, the endpoint, charging nobody; or, when nothing is
-// said, the narrowest group of calls, and all of the application once a second
-// such group is hit.
-func (l *Ledger) hold(s *answerState, a *Answer) {
-	if s.verdict == Passed {
-		return
+// accuse finds out of whom a refusal is that says what it is about, and returns the
+// buckets of which it tells. When none of those that stand would have held the call
+// back, one that was contradicted may have been the true one. And when it may be of
+// all the application for longer than a minute, or of one user alone, that user
+// rests and the others find out.
+func (l *Ledger) accuse(s *answerState, o *Observation, of []*Bucket, c *claim) []*Bucket {
+	fresh := slices.DeleteFunc(slices.Clone(of), func(b *Bucket) bool {
+		return b.stale(s.now, s.granted, s.bounds(b, o.Reset), o.Reset.Epoch)
+	})
+	if len(fresh) == 0 {
+		s.stale = true
+		return nil
 	}
-	r := refusal{granted: s.granted, base: a.Backoff, reason: a.Reason, jitter: l.random.next()}
-	if a.RetryAfter > 0 {
-		r.until = s.received.add(min(a.RetryAfter, maxCooldown))
+	reset := s.bounds(fresh[0], o.Reset)
+	foreseen := slices.ContainsFunc(fresh, (*Bucket).foreseen)
+	all := fresh
+	if c != nil && !foreseen {
+		c.revive(s.now, reset.hi)
+		all = l.standing(s, c, o, l.configured(s, o, nil))
 	}
-	switch {
-	case len(s.blamed) > 0:
-		why := Said
-		if len(a.Observations) == 0 {
-			why = Predicted
+	for _, b := range all {
+		long := reset.lo > s.now.add(time.Minute)
+		switch {
+		case c != nil && !foreseen && !slices.Contains(fresh, b), c.mayBeUsers(s.scope) && !foreseen && long && !b.rule.Per.User:
+			s.vague = s.vague.with(reset)
+		default:
+			s.blame(b)
 		}
-		for b := range s.blamed {
-			b.tally.Refused[why]++
-			l.shut(s.now, b, r)
-		}
-	case s.verdict == Overloaded || s.spare:
-		gate := l.gate(s.now, s.scope, Parts{Endpoint: true})
-		gate.tally.Refused[Upstream]++
-		l.shut(s.now, gate, r)
-	case len(a.Observations) == 0:
-		l.holdNarrowest(s, r)
 	}
+	return all
 }
 
-func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
-	parts := Parts{Endpoint: true}
-	if s.scope.User != "" {
-		parts = Parts{User: true}
-	}
-	narrow := l.gate(s.now, s.scope, parts)
-	narrow.tally.Refused[Unattributed]++
-	for other := range l.cooling {
-		if other.gate && other != narrow && other.rule.Per == parts && other.state != Open {
-			l.shut(s.now, l.gate(s.now, s.scope, Parts{}), r)
-			break
-		}
-	}
-	l.shut(s.now, narrow, r)
-}
+// foreseen reports whether the bucket was expected to be empty.
+func (b *Bucket) foreseen() bool { return b.available() <= 0 || b.state == Cooling }
 
-// shut closes a bucket and, when that is news, revokes the permits that have not
-// been sent.
-func (l *Ledger) shut(now instant, b *Bucket, r refusal) {
-	if b.shut(now, r) {
-		b.tally.Cooldowns++
-		l.generation++
-		l.revoked = append(l.revoked, Revocation{Scope: b.Key(), Generation: l.generation, Reason: b.reason})
-	}
-	l.cooling[b] = struct{}{}
-	l.wanting[b] = struct{}{}
-	l.change(b)
+// mayBeUsers reports whether the claim can be of a single user. It may be called of
+// no claim.
+func (c *claim) mayBeUsers(s Scope) bool {
+	return c != nil && s.User != "" && (!c.candidate(Parts{User: true}).out || !c.candidate(Parts{User: true, Endpoint: true}).out)
 }

@@ -118,12 +118,11 @@ func TestRampEndsWhenNobodyIsHeldBack(t *testing.T) {
 	s := newSteps(t, daily(1000))
 	s.settle(0, s.take(0), wait(time.Second))
 	s.settle(1, s.take(1), Answer{})
-	gate := s.bucketOf(nameBackoff)
 	s.settle(1, s.take(1), Answer{})
 	a := s.take(1)
 	s.take(1)
 	s.take(1)
-	s.denied(1, Probing) // three in flight, and a fourth wants to go
+	gate := s.denied(1, Probing).Bucket // three in flight, and a fourth wants to go
 	s.settle(1, a, Answer{})
 	if gate.state != Ramping {
 		t.Fatalf("%v, though somebody was held back", gate.state)

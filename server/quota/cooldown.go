@@ -36,7 +36,8 @@ type cooldown struct {
 
 // closure is what is known of a cool-down that is not over.
 type closure struct {
-	reason string
+	// reason is the upstream's words, whose is why this bucket is to blame.
+	reason, whose string
 	// until is when it ends; the latest of all reports.
 	until instant
 	// probing is when the first probe could go; answers to calls granted
@@ -76,8 +77,11 @@ type refusal struct {
 	until instant
 	turns bool
 	// base is where the back-off begins when nobody knows.
-	base   time.Duration
-	reason string
+	base time.Duration
+	// reason is the upstream's words; by is on whom the refusal is blamed and whose
+	// why, in words.
+	reason, whose string
+	by            Attribution
 	// jitter is a random number, not negative, used once.
 	jitter int64
 }
@@ -94,7 +98,7 @@ func (c *cooldown) refuse(now instant, r refusal) bool {
 		r.until = now.add(c.backoff(r))
 	}
 	c.close(Cooling)
-	c.began, c.reason = now, r.reason
+	c.began, c.reason, c.whose = now, r.reason, r.whose
 	c.until, c.turns = min(r.until, now.add(maxCooldown)), r.turns
 	return true
 }
@@ -116,7 +120,13 @@ func (c *cooldown) lengthen(now instant, r refusal) {
 		return
 	}
 	c.close(Cooling)
-	c.until, c.turns = until, r.turns
+	c.until, c.turns, c.whose = until, r.turns, r.whose
+}
+
+// probe lets one call at a time find out whether the upstream answers.
+func (c *cooldown) probe(now instant, whose string) {
+	c.close(ProbingState)
+	c.probing, c.nextProbe, c.whose = now, now, whose
 }
 
 // backoff is exponential with full positive jitter: never shorter than the

@@ -44,6 +44,14 @@ func (c Costs) of(unit string) int64 {
 	return n
 }
 
+// orElse is the cost in the given unit, or another where it is not stated.
+func (c Costs) orElse(unit string, n int64) int64 {
+	if stated, ok := c[unit]; ok {
+		return stated
+	}
+	return n
+}
+
 // Reason is why a call is not allowed.
 type Reason uint8
 

@@ -24,6 +24,9 @@
 //   - Permit: the right to make one call. It ends exactly once: reported,
 //     released, or lapsed.
 //   - Observation: what one response said of one bucket.
+//   - Claim: a limit of which responses tell without saying by which parts of the
+//     scope it is counted. It is held to be counted by each that is possible, until
+//     answers contradict that.
 //   - Dialect: how one API spells all that.
 //   - Cool-down: a bucket is closed until an instant, with the reason.
 //

@@ -128,6 +128,7 @@ func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
 	l.size++
 	if !k.rule.Per.User {
 		k.only = newBucket(k, "", now)
+		l.inherit(now, k.only)
 		return k.only
 	}
 	if k.users == nil {
@@ -135,6 +136,7 @@ func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
 	}
 	b := newBucket(k, strings.Clone(user), now) // not the whole request that it came with
 	k.users[b.user] = b
+	l.inherit(now, b)
 	return b
 }
 

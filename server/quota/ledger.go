@@ -40,6 +40,13 @@ type Ledger struct {
 	size     int
 	// told are the limits that responses told of and nobody configured.
 	told []*Limit
+	// claims are the limits of which answers do not say by what they are counted.
+	claims map[claimID]*claim
+	// bare are the groups of calls that were refused without a word since a call
+	// passed that was granted after bareSince; aloneAt is when one last proved that
+	// only such a group was refused.
+	bare               []Scope
+	bareSince, aloneAt instant
 	// plans caches which kins count the calls of a place; it is cleared, and planned
 	// another, when that may change. place is the room of the place last asked for,
 	// routed that of the last route, and read that of what the last answer told.
@@ -48,6 +55,8 @@ type Ledger struct {
 	place   []byte
 	routed  []*Bucket
 	read    tellings
+	// of and can are the room of the buckets that an observation is, and can be, of.
+	of, can []*Bucket
 	permits permitQueue
 	// slots are the permits that lapsed and may have a slot, in the order in which
 	// they did.

@@ -82,6 +82,13 @@ func (p Parts) String() string { return strings.Join(p.Names(), "+") }
 
 func (p Parts) hasLabel(name string) bool { return slices.Contains(p.Labels(), name) }
 
+// holds reports whether a limit counted by these parts counts together all that one
+// counted by the others does.
+func (p Parts) holds(q Parts) bool {
+	return (!p.User || q.User) && (!p.Endpoint || q.Endpoint) &&
+		!slices.ContainsFunc(p.Labels(), func(name string) bool { return !q.hasLabel(name) })
+}
+
 // width orders parts from the narrowest to the widest: fewer parts hold more
 // calls together.
 func (p Parts) width() int {

@@ -67,10 +67,7 @@ func (p *Permit) Outstanding() bool { return p.state == outstanding }
 
 // actual is what the call took of the bucket, which was reserved as reserved.
 func (c *charge) actual(costs Costs) int64 {
-	if n, ok := costs[c.bucket.rule.Counts()]; ok {
-		return n
-	}
-	return c.cost
+	return costs.orElse(c.bucket.rule.Counts(), c.cost)
 }
 
 // permitQueue is the outstanding permits in the order of their grants. The first

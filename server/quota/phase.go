@@ -173,12 +173,17 @@ func (b *Bucket) boundEnd(now instant) {
 // bounds is the interval in which a told reset lies, unknown when it was not
 // told or cannot be.
 func (b *Bucket) bounds(r Reset, sent, received instant, maxReset time.Duration) span {
+	return resetSpan(r, b.rule.Window.period(), sent, received, maxReset)
+}
+
+// resetSpan bounds a told reset of a window of this period, 0 when it is not known.
+func resetSpan(r Reset, period time.Duration, sent, received instant, maxReset time.Duration) span {
 	slack := r.Slack
 	if slack == 0 {
 		slack = defaultSlack
 	}
 	furthest := maxReset
-	if p := b.rule.Window.period(); p > 0 {
+	if p := period; p > 0 {
 		furthest = max(p+p/10, p+slack)
 	}
 	if !r.Known || r.After < 0 || r.After > furthest {

@@ -56,6 +56,7 @@ func (l *Ledger) Adopt(now time.Time, rules *Rules) {
 	l.rules, l.lapsesAfter = rules, send+Flight
 	l.replan()
 	l.untell()
+	l.claims = nil // of which limits they may be, the new rules say
 	l.succeed(t, l.reconfigure(t))
 	if !alike {
 		for p := range l.permits.all {
@@ -270,11 +271,17 @@ func (b *Bucket) used() int64 {
 	switch {
 	case b.quota > 0:
 		return max(0, b.quota-b.available()-b.o)
-	case b.logged():
-		return b.held()
 	default:
-		return b.n + b.lapsed
+		return b.sent()
 	}
+}
+
+// sent is what we sent in this window, as far as the upstream may have counted it.
+func (b *Bucket) sent() int64 {
+	if b.logged() {
+		return b.held()
+	}
+	return b.n + b.lapsed
 }
 
 // ghostsOf is what permits of an earlier owner may still take of the bucket.

@@ -231,7 +231,7 @@ func (l *Ledger) ruleOf(r Reservation) *Limit {
 		}
 	}
 	for _, rule := range l.told {
-		if rule.Name == r.Limit {
+		if rule.Name == r.Limit && rule.Per == r.Per {
 			return rule
 		}
 	}

@@ -58,14 +58,22 @@ func (l *Ledger) plan(s Scope) plan {
 }
 
 func (l *Ledger) newPlan(s Scope) (p plan) {
-	for _, rule := range l.limits(s) {
-		p = append(p, l.kin(rule, s))
-	}
-	for _, rule := range l.told {
-		if rule.Per.Applies(s) {
+	told := func(rule *Limit) bool { return rule.Per.Applies(s) }
+	if len(l.rules.Limits) > 0 || !slices.ContainsFunc(l.told, told) { // else what was not known is told
+		for _, rule := range l.limits(s) {
 			p = append(p, l.kin(rule, s))
 		}
 	}
+	for _, rule := range l.told {
+		if told(rule) {
+			p = append(p, l.kin(rule, s))
+		}
+	}
+	return append(p, l.gates(s)...)
+}
+
+// gates is the gates that there are for calls of the scope.
+func (l *Ledger) gates(s Scope) (p plan) {
 	for _, parts := range gateParts(s) {
 		if k := l.family(nameBackoff).kins[placeOf(s.Only(parts))]; k != nil {
 			p = append(p, k)
@@ -143,31 +151,56 @@ func (p *Permit) charged(b *Bucket) bool {
 	return slices.ContainsFunc(p.charges, func(c charge) bool { return c.bucket == b })
 }
 
-// match is the bucket that an observation speaks of, nil when it is none that is
-// known: the one it names; the one counted as it says; the one of its quota; else
-// the widest whose limit is not known and whose window the reset fits.
-func (l *Ledger) match(route []*Bucket, o *Observation, reset func(*Bucket) span) *Bucket {
-	var best *Bucket
-	rank := 0
-	for _, b := range route {
-		r := 0
-		switch {
-		case b.gate || b.rule.Counts() != unitOf(o):
-		case o.Limit != "" && b.rule.Name == o.Limit:
-			r = 5
-		case o.Says && (b.rule.Per != o.Per || !fits(b, o, reset(b))):
-		case o.Says:
-			r = 4
-		case o.Quota > 0 && b.quota == o.Quota:
-			r = 3
-		case (b.quota == 0 || o.Quota == 0) && fits(b, o, reset(b)):
-			r = 2
+// named is the bucket of the limit that an observation names, or that is counted as
+// it says; nil when there is none.
+func (s *answerState) named(o *Observation, c *claim) *Bucket {
+	for _, b := range s.route {
+		if o.Limit != "" && b.rule.Name == o.Limit && b.speaksOf(o) && (c == nil || c.of(b.rule) == nil) {
+			return b
 		}
-		if r > rank || r > 0 && r == rank && b.rule.Per.width() > best.rule.Per.width() {
-			best, rank = b, r
+	}
+	for _, b := range s.route {
+		if o.Says && b.rule.Per == o.Per && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
+			return b
+		}
+	}
+	return nil
+}
+
+// speaksOf reports whether an observation can be of the bucket at all.
+func (b *Bucket) speaksOf(o *Observation) bool { return !b.gate && b.rule.Counts() == unitOf(o) }
+
+// widest is the bucket that counts most calls together of those that an observation
+// without a quota can be of.
+func (s *answerState) widest(o *Observation) (best *Bucket) {
+	for _, b := range s.route {
+		if b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) && (best == nil || b.rule.Per.width() > best.rule.Per.width()) {
+			best = b
 		}
 	}
 	return best
+}
+
+// configured is the buckets of configured limits that an observation can be of, if
+// no other observation of the answer is: those of its quota; else those whose quota
+// nobody configured, and nobody has told yet.
+func (l *Ledger) configured(s *answerState, o *Observation, told tellings) []*Bucket {
+	list := l.can[:0]
+	for _, known := range []bool{true, false} {
+		for _, b := range s.route {
+			if !b.speaksOf(o) || b.rule.Provenance == Told || b.rule.Name == nameUnknown || told.of(b) != nil || known != (b.rule.Quota > 0) {
+				continue
+			}
+			if (b.quota == o.Quota || b.quota == 0) && (known || fits(b, o, s.bounds(b, o.Reset))) {
+				list = append(list, b)
+			}
+		}
+		if len(list) > 0 {
+			break
+		}
+	}
+	l.can = list
+	return list
 }
 
 func unitOf(o *Observation) string {
@@ -193,8 +226,8 @@ func fits(b *Bucket, o *Observation, reset span) bool {
 	return !b.rule.Window.carries() || reset.lo <= b.turnsAt() && reset.hi >= b.end.lo
 }
 
-// tell makes the limit that an observation told of and that nobody configured:
-// of the scope it says, else of the widest.
+// tell makes the limit that an observation told of and that nobody configured: of
+// the scope it says, or of the widest when it tells no quota.
 func (l *Ledger) tell(now instant, s Scope, o *Observation) *Bucket {
 	if len(l.told) >= maxTold || o.Says && !o.Per.Applies(s) {
 		return nil
@@ -209,6 +242,12 @@ func (l *Ledger) tell(now instant, s Scope, o *Observation) *Bucket {
 	if l.find(rule.Name, s.Only(rule.Per)) != nil {
 		return nil // taken
 	}
+	return l.introduce(now, rule, s)
+}
+
+// introduce lets a limit of which responses told count from now on, all that is on
+// its way with it, and returns its bucket of the scope.
+func (l *Ledger) introduce(now instant, rule *Limit, s Scope) *Bucket {
 	l.told = append(l.told, rule)
 	l.replan()
 	for p := range l.permits.all {
@@ -259,13 +298,7 @@ func (l *Ledger) forget(b *Bucket) {
 	case b.rule.Quota == 0 && b.rule.Provenance == Nobody && b.quota > 0:
 		b.quota, b.provenance, b.m = 0, Nobody, unbounded
 	case b.rule.Provenance == Told && !l.anyBusy(b.rule):
-		l.told = slices.DeleteFunc(l.told, func(rule *Limit) bool { return rule == b.rule })
-		for other := range l.all {
-			if other.rule == b.rule {
-				l.drop(other)
-			}
-		}
-		l.replan()
+		l.untold(b.rule)
 	}
 }
 

@@ -191,7 +191,7 @@ func TestSilenceForgetsNothing(t *testing.T) {
 func TestUnknownLimitIsNotKnownAgain(t *testing.T) {
 	s := newSteps(t)
 	s.settle(0, s.take(0), numbersReset(60, 50, 2*time.Second))
-	b := s.bucketOf("quota")
+	b := s.bucketOf("told-60")
 	if b.quota != 60 || b.provenance != Told {
 		t.Fatalf("quota %d, %v", b.quota, b.provenance)
 	}
@@ -199,15 +199,19 @@ func TestUnknownLimitIsNotKnownAgain(t *testing.T) {
 		o := Observation{Limit: "other", Unit: "tokens", Remaining: 5}
 		s.settle(10, s.take(10), observed(o))
 	}
-	if b.quota != 0 || b.provenance != Nobody {
-		t.Errorf("quota %d, %v: want it not known again", b.quota, b.provenance)
+	if names := s.names(call); slices.Contains(names, "told-60") {
+		t.Errorf("counted by %v: want it not known again", names)
 	}
 	for range 100 {
 		s.take(11)
 	}
 }
 
-// Gates come to be only when an upstream says wait and names no bucket.
+// gateOf is the gate of a group of calls, nil when there is none.
+func (s *steps) gateOf(key Scope) *Bucket { return s.l.find(nameBackoff, key) }
+
+// Gates come to be only when an upstream says wait and names no bucket: one closes
+// the user's calls, one lets a call of all others find out whether they are served.
 func TestGatesAreMadeWhenNeeded(t *testing.T) {
 	s := newSteps(t, daily(1000))
 	gates := func(want int) {
@@ -228,14 +232,17 @@ func TestGatesAreMadeWhenNeeded(t *testing.T) {
 	gates(0)
 	p, q := s.take(0), s.take(0)
 	s.settle(1, p, wait(time.Second))
-	gates(1)
+	gates(2)
 	s.settle(1, q, wait(time.Second))
-	gates(1)
+	gates(2)
 	if !slices.Contains(s.names(call), nameBackoff) {
 		t.Errorf("a call is counted by %v, not by the gate", s.names(call))
 	}
-	if slices.Contains(s.names(userScope("u2")), nameBackoff) {
+	if b := s.gateOf(userScope("u2").Only(Parts{User: true})); b != nil {
 		t.Error("another user is held back")
+	}
+	if b := s.gateOf(call.Only(Parts{})); b.state != ProbingState {
+		t.Errorf("for all others: %v", b.state)
 	}
 }
 
@@ -246,7 +253,7 @@ func TestGateAdoptsCallsInFlight(t *testing.T) {
 	a, b, c := s.take(0), s.take(0), s.take(0)
 	other := s.takeFor(0, Scope{API: "api", App: "app", User: "u2", Endpoint: "GET /other"})
 	s.settle(1, a, wait(10*time.Second))
-	gate := s.bucketOf(nameBackoff)
+	gate := s.gateOf(call.Only(Parts{User: true}))
 	if gate.flying != 2 || gate.o != 2 {
 		t.Errorf("the gate counts %d calls, want the two of its user in flight", gate.flying)
 	}

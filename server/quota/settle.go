@@ -14,8 +14,8 @@ type news struct {
 	// promised is what the bucket's numbers promised when the call was granted.
 	promised int64
 	// passed says that the upstream took the call, blocked that it refused it on
-	// this bucket's account.
-	passed, blocked bool
+	// this bucket's account; vague that it may be so.
+	passed, blocked, vague bool
 	// reset bounds the told reset; unknown when it was not told.
 	reset span
 	epoch int64
@@ -152,7 +152,7 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 // the quota, is doubtful: obeyed, but one answer raises it again.
 func (b *Bucket) fall(w *news) (effect string) {
 	explained := w.held + b.a - b.aCov + b.quota/10
-	doubt := !w.blocked && b.tm != 0 && b.m != unbounded && b.m-w.remaining > explained
+	doubt := w.vague || !w.blocked && b.tm != 0 && b.m != unbounded && b.m-w.remaining > explained
 	if w.granted >= b.tm {
 		b.doubtful = doubt
 		b.unrise()

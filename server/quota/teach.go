@@ -20,6 +20,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	late := p.state == lapsed
 	s := l.readAnswer(t, p.Scope, p.granted, &a)
 	s.route = l.routeOf(t, p)
+	s.permit, s.took = p, a.Costs
 	// A limit that this answer is the first to tell of counts the permit too, so
 	// the permit ends only after it was found.
 	told := l.attribute(&s, a.Observations)
@@ -37,6 +38,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 		}
 	}
 	l.hold(&s, &a)
+	l.passed(&s)
 	l.forgetUnseen(&s)
 	return true
 }
@@ -88,11 +90,19 @@ type answerState struct {
 	verdict                      Verdict
 	maxReset                     time.Duration
 	tighten                      bool
+	// permit is the call's, nil for one without; took is what it really took.
+	permit *Permit
+	took   Costs
 	// blamed are the buckets on whose account the call was refused; nil when none
-	// is known.
-	blamed map[*Bucket]bool
-	// spare is true when the response told of a bucket with something left.
-	spare bool
+	// is known. predicted says that no response named them.
+	blamed    map[*Bucket]bool
+	predicted bool
+	// vague bounds the reset of a limit of which a refusal told without saying
+	// whether it is of the user or of all.
+	vague span
+	// stale is true when the refusal is about a window that has ended, spare when
+	// the response told of a bucket with something left.
+	stale, spare bool
 }
 
 // routeOf is the buckets that count the permit's call, brought up to date: those
@@ -127,6 +137,14 @@ func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a *Answer
 	return s
 }
 
+// cost is what the call took of a unit; 0 for one without a permit.
+func (s *answerState) cost(unit string) int64 {
+	if s.permit == nil {
+		return 0
+	}
+	return s.took.orElse(unit, s.permit.costs.of(unit))
+}
+
 func (s *answerState) bounds(b *Bucket, r Reset) span {
 	return b.bounds(r, s.sent, s.received, s.maxReset)
 }
@@ -135,7 +153,7 @@ func (s *answerState) bounds(b *Bucket, r Reset) span {
 func (s *answerState) newsOf(b *Bucket, o *Observation) news {
 	w := news{
 		now: s.now, granted: s.granted, remaining: Unknown,
-		passed: s.verdict == Passed, blocked: s.blamed[b], tighten: s.tighten,
+		passed: s.verdict == Passed, blocked: s.blamed[b], vague: s.vague.known() && !s.blamed[b], tighten: s.tighten,
 	}
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch

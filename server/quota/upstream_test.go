@@ -36,6 +36,8 @@ type trueLimit struct {
 	phase    time.Duration // of aligned windows
 	firstUse bool          // windows begin at the first call after the last
 	perUser  bool
+	// perEndpoint counts each endpoint apart.
+	perEndpoint bool
 }
 
 type trueWindow struct {
@@ -55,13 +57,20 @@ type upstream struct {
 	counted  int
 	history  []int64 // counts of the first limit's complete windows
 	taken    []int64 // what others took of each of these
+	// lag is how much too low the use is that lagging tells of: some nodes lag.
+	lag     int64
+	lagging func() bool
 }
 
-func (u *upstream) window(i int, user string, now time.Time) *trueWindow {
+func (u *upstream) window(i int, caller string, now time.Time) *trueWindow {
 	l := u.limits[i]
 	key := string(rune('0' + i))
+	user, endpoint := callerOf(caller)
 	if l.perUser {
 		key += user
+	}
+	if l.perEndpoint {
+		key += endpoint
 	}
 	w := u.windows[key]
 	if w == nil {
@@ -124,6 +133,9 @@ func (u *upstream) arrive(user string, now time.Time) told {
 			}
 		}
 	}
+	if u.lagging != nil && u.lagging() && ok {
+		t.remaining = min(t.remaining+u.lag, t.quota)
+	}
 	t.ok = ok
 	return t
 }
@@ -138,9 +150,11 @@ type world struct {
 	ledger *Ledger
 	faults faults
 
-	waiting map[string]int     // demand by user
-	blocked map[string]*Bucket // where a user's demand waits
+	waiting map[string]int     // demand by caller: see callerOf
+	blocked map[string]*Bucket // where a caller's demand waits
 	users   []string
+	// workers bounds the calls in flight, of which there are busy; 0 means none.
+	workers, busy int
 
 	granted, dead    int
 	probes, innocent int // refusals of probes and of other calls
@@ -161,30 +175,6 @@ type faults struct {
 	untimed                     float64 // the report does not say when it was sent
 	slowSend, slowReport        time.Duration
 	rtt                         time.Duration
-}
-
-type event struct {
-	at  time.Time
-	seq int
-	do  func()
-}
-
-type eventHeap []event
-
-func (h eventHeap) Len() int { return len(h) }
-func (h eventHeap) Less(i, j int) bool {
-	if h[i].at.Equal(h[j].at) {
-		return h[i].seq < h[j].seq
-	}
-	return h[i].at.Before(h[j].at)
-}
-func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *eventHeap) Push(x any)   { *h = append(*h, x.(event)) }
-func (h *eventHeap) Pop() any {
-	old := *h
-	e := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return e
 }
 
 func newWorld(seed uint64, start time.Time, up *upstream, rules *Rules, f faults) *world {
@@ -279,7 +269,11 @@ func (w *world) serve() {
 }
 
 func (w *world) take(user string) bool {
-	scope := Scope{API: "api", App: "app", User: user, Endpoint: "GET /"}
+	if w.workers > 0 && w.busy >= w.workers {
+		return false
+	}
+	name, endpoint := callerOf(user)
+	scope := Scope{API: "api", App: "app", User: name, Endpoint: endpoint}
 	r := Request{Scope: scope, Turn: w.blocked[user]}
 	d := w.ledger.Take(w.now, r)
 	if d.Reason == Reserving {
@@ -291,6 +285,7 @@ func (w *world) take(user string) bool {
 		return false
 	}
 	w.granted++
+	w.busy++
 	w.logf("grant %s -> %s", user, w.state(d.Permit))
 	w.send(user, d.Permit)
 	return true
@@ -379,6 +374,7 @@ func (w *world) report(p *Permit, t told, sent, received time.Time) {
 		}
 		a.Observations = []Observation{o}
 	}
+	w.busy--
 	deliver := func() {
 		w.ledger.Settle(w.now, p, a)
 		w.logf("report g=%v %+v -> %s", p.GrantedAt.Sub(epoch), short(a.Observations), w.state(p))

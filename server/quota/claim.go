@@ -1,0 +1,304 @@
+package quota
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Bounds of what is kept of claims.
+const (
+	// maxClaims is how many limits whose scope is not told are told apart.
+	maxClaims = maxTold
+	// maxWitnesses is how many scopes of one kind, such as users, are watched in
+	// one window of a claim: a part of the answers shows no less than all do.
+	maxWitnesses = 512
+	// slackHalves is after how many windows without a refusal that nobody predicted
+	// a claim's slack halves again.
+	slackHalves = 16
+)
+
+// claimID identifies a limit that answers tell of: by its name where they give it
+// one, else by its quota and window.
+type claimID struct {
+	name, unit string
+	quota      int64
+	window     Window
+}
+
+func claimOf(o *Observation) claimID {
+	if o.Limit != "" {
+		return claimID{name: o.Limit, unit: unitOf(o)}
+	}
+	return claimID{unit: unitOf(o), quota: o.Quota, window: o.Window}
+}
+
+// claim is a limit that answers tell of without saying by which parts of the
+// scope it is counted. It is held to be counted by each that is possible, until
+// that is contradicted: see [witness].
+type claim struct {
+	claimID
+	candidates []*candidate
+	// doublings is how often the slack has doubled, revivedUntil until when all
+	// candidates are not brought back again, calm the windows since.
+	doublings    uint8
+	revivedUntil instant
+	calm         int
+	// parents are the buckets of the candidate that was contradicted last, by key:
+	// what they counted in their window, those that follow may have used.
+	parents   map[Scope]*Bucket
+	parentPer Parts
+}
+
+// candidate is parts by which a claim may be counted.
+type candidate struct {
+	per Parts
+	// rule is the limit that was made for it; nil when it is configured, or when
+	// one that holds more calls together does as well.
+	rule *Limit
+	// out is true while it is contradicted.
+	out bool
+	// answers is how many answers have not contradicted it.
+	answers   uint64
+	witnesses map[Scope]*witness
+	// fullUntil is until when no more witnesses are made.
+	fullUntil instant
+}
+
+// openParts are the parts by which a limit may be counted that nobody configured,
+// from the widest. The last is never contradicted: something must hold.
+func openParts() [4]Parts {
+	return [...]Parts{{}, {Endpoint: true}, {User: true}, {User: true, Endpoint: true}}
+}
+
+// claim is the claim of an observation, made when there is none; nil when there
+// are too many.
+func (l *Ledger) claim(o *Observation) *claim {
+	id := claimOf(o)
+	c := l.claims[id]
+	if c != nil {
+		return c
+	}
+	if len(l.claims) >= maxClaims {
+		maps.DeleteFunc(l.claims, func(_ claimID, c *claim) bool { return !c.inUse() })
+	}
+	if len(l.claims) >= maxClaims {
+		return nil
+	}
+	if l.claims == nil {
+		l.claims = make(map[claimID]*claim)
+	}
+	c = &claim{claimID: id}
+	l.recall(c)
+	l.claims[id] = c
+	return c
+}
+
+// inUse reports whether limits were made for the claim.
+func (c *claim) inUse() bool {
+	return slices.ContainsFunc(c.candidates, func(x *candidate) bool { return x.rule != nil })
+}
+
+// recall takes over the limits of an earlier life: what they do not cover was
+// contradicted.
+func (l *Ledger) recall(c *claim) {
+	var kept []Parts
+	for _, rule := range l.told {
+		if rule.Name == c.ruleName(rule.Per) && rule.Counts() == c.unit && rule.Window.Equal(c.window) {
+			c.candidate(rule.Per).rule = rule
+			kept = append(kept, rule.Per)
+		}
+	}
+	if kept == nil {
+		return
+	}
+	for _, per := range openParts() {
+		c.candidate(per).out = !slices.ContainsFunc(kept, func(k Parts) bool { return k.holds(per) })
+	}
+}
+
+// ruleName names the limit of a candidate.
+func (c *claim) ruleName(per Parts) string {
+	rule := Limit{Name: c.name, Per: per, Unit: c.unit, Quota: c.quota, Window: c.window}
+	switch {
+	case c.name == "" || c.name == nameBackoff:
+		return toldName(&rule)
+	case per != (Parts{}):
+		return c.name + "-" + per.String()
+	}
+	return c.name
+}
+
+// candidate is the candidate of these parts, made when there is none.
+func (c *claim) candidate(per Parts) *candidate {
+	for _, x := range c.candidates {
+		if x.per == per {
+			return x
+		}
+	}
+	x := &candidate{per: per}
+	c.candidates = append(c.candidates, x)
+	return x
+}
+
+// slack is by how much more answers than the use that they show contradict a
+// candidate, because some come from nodes that lag.
+func (c *claim) slack(quota int64) int64 { return max(1, quota/10) << c.doublings }
+
+// witness is what is kept of a candidate's scope; nil when it is not watched.
+func (x *candidate) witness(now instant, key Scope, until instant) *witness {
+	w := x.witnesses[key]
+	if w != nil {
+		return w
+	}
+	if len(x.witnesses) >= maxWitnesses {
+		if now < x.fullUntil {
+			return nil
+		}
+		clear(x.witnesses)
+	}
+	if x.witnesses == nil {
+		x.witnesses = make(map[Scope]*witness)
+	}
+	w = &witness{}
+	x.witnesses[key], x.fullUntil = w, max(x.fullUntil, until)
+	return w
+}
+
+// testify lets an answer speak of whether the claim is counted by these parts.
+func (l *Ledger) testify(s *answerState, c *claim, per Parts, seen *sighting) {
+	x := c.candidate(per)
+	if x.out {
+		return
+	}
+	w := x.witness(s.now, s.scope.Only(per), seen.end.hi)
+	if w == nil {
+		return
+	}
+	if w.hear(seen) {
+		c.begun(s.now, per)
+	}
+	x.answers++
+	if w.contradicts(seen.quota, c.slack(seen.quota)) {
+		l.contradict(c, x)
+	}
+}
+
+// begun notes that a window began.
+func (c *claim) begun(now instant, per Parts) {
+	if per != c.candidates[0].per || now < c.revivedUntil {
+		return
+	}
+	if c.calm++; c.calm >= slackHalves && c.doublings > 0 {
+		c.calm = 0
+		c.doublings--
+	}
+}
+
+// contradict drops a candidate: its limit holds nothing back any more, and the
+// numbers that configured limits of these parts took for theirs are forgotten.
+func (l *Ledger) contradict(c *claim, x *candidate) {
+	x.out, x.answers, x.witnesses = true, 0, nil
+	c.parents, c.parentPer = make(map[Scope]*Bucket), x.per
+	for b := range l.all {
+		switch {
+		case b.rule.Per != x.per || b.gate || b.rule.Counts() != c.unit:
+		case x.rule != nil && b.rule == x.rule:
+			c.parents[b.Key()] = b
+		case b.rule.Provenance != Told && b.quota == c.quota:
+			b.disown()
+			l.open(b)
+			l.change(b)
+		}
+	}
+	if x.rule != nil {
+		l.untold(x.rule)
+	}
+}
+
+// disown forgets numbers that were not the bucket's. Its own count stands.
+func (b *Bucket) disown() {
+	if b.rule.Quota == 0 {
+		b.quota, b.provenance = 0, Nobody
+	}
+	b.m, b.tm, b.doubtful = b.full(), 0, false
+	b.unrise()
+}
+
+// untold forgets a limit that responses told of, and all of its buckets.
+func (l *Ledger) untold(rule *Limit) {
+	l.told = slices.DeleteFunc(l.told, func(other *Limit) bool { return other == rule })
+	for _, c := range l.claims {
+		for _, x := range c.candidates {
+			if x.rule == rule {
+				x.rule = nil
+			}
+		}
+	}
+	for b := range l.all {
+		if b.rule == rule {
+			l.open(b) // whoever stands there must be decided anew
+			l.drop(b)
+		}
+	}
+	for p := range l.permits.all {
+		p.uncharge()
+	}
+	l.replan()
+}
+
+// revive brings all candidates back, once a window, because a call was refused
+// that none of those left would have held back. From now on it takes more to
+// contradict one.
+func (c *claim) revive(now, until instant) {
+	if now < c.revivedUntil || !slices.ContainsFunc(c.candidates, func(x *candidate) bool { return x.out }) {
+		return
+	}
+	for _, x := range c.candidates {
+		x.out, x.witnesses = false, nil
+	}
+	c.doublings = min(c.doublings+1, 8)
+	c.revivedUntil, c.calm = max(until, now.add(time.Second)), 0
+}
+
+// inherit lets a bucket that follows a contradicted one begin with what that
+// counted in this window: all of it may have been this one's.
+func (l *Ledger) inherit(now instant, b *Bucket) {
+	for _, c := range l.claims {
+		x := c.of(b.rule)
+		if x == nil || len(c.parents) == 0 {
+			continue
+		}
+		key := b.Key()
+		if parent := c.parents[key.Only(c.parentPer)]; parent != nil && parent.end.known() && now < parent.turnsAt() {
+			b.replace(now, parent)
+		} else if parent != nil {
+			c.parents = nil
+		}
+		if w := x.witnesses[key]; w != nil && now < w.end.hi {
+			b.m = max(0, b.quota-w.most)
+		}
+	}
+}
+
+// of is the candidate for which the rule was made; nil when there is none.
+func (c *claim) of(rule *Limit) *candidate {
+	for _, x := range c.candidates {
+		if x.rule == rule {
+			return x
+		}
+	}
+	return nil
+}
+
+// replace takes over the window of another bucket, and what we used of it.
+func (b *Bucket) replace(now instant, other *Bucket) {
+	b.turned, b.end = other.turned, other.end
+	b.told, b.jittery = other.told, other.jittery
+	if other.hearsay != nil {
+		heard := *other.hearsay
+		b.hearsay = &heard
+	}
+	b.passLo(now)
+	b.begunWith(now, other.sent())
+}

@@ -1,0 +1,145 @@
+package quota
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Bounds of what a refusal that says nothing can do.
+const (
+	// maxBareWait is the longest that such refusals close the whole application for
+	// at a time: they may all have meant their users.
+	maxBareWait = time.Minute
+	// maxBare is how many groups of calls are told apart that were refused so.
+	maxBare = 16
+	// trusted is how long it is believed that such refusals mean their users, after
+	// that was seen: others are then not held back for them.
+	trusted = 10 * time.Minute
+)
+
+// blame notes that the call was refused on the bucket's account.
+func (s *answerState) blame(b *Bucket) {
+	if s.blamed == nil {
+		s.blamed = make(map[*Bucket]bool)
+	}
+	s.blamed[b] = true
+}
+
+// blamePredicted blames a refusal that says nothing of whose it is on the one bucket
+// that we expected to be empty, if it is one. A bucket of which the response tells
+// that something is left is none.
+func (s *answerState) blamePredicted(told tellings) {
+	var empty *Bucket
+	for _, b := range s.route {
+		o := told.of(b)
+		if b.gate || b.available() > 0 || o != nil && o.Remaining > 0 || b.stale(s.now, s.granted, span{}, 0) {
+			continue
+		}
+		if empty != nil {
+			return
+		}
+		empty = b
+	}
+	if empty != nil {
+		s.blame(empty)
+		s.predicted = true
+	}
+}
+
+// hold closes what an answer says is to be left alone: the buckets on whose
+// account the call was refused; or, when the upstream protects itself or refuses
+// with something to spare, the endpoint, charging nobody; or, when nothing is
+// said, the narrowest group of calls.
+func (l *Ledger) hold(s *answerState, a *Answer) {
+	if s.verdict == Passed {
+		return
+	}
+	r := refusal{granted: s.granted, base: a.Backoff, reason: a.Reason, jitter: l.random.next()}
+	if a.RetryAfter > 0 {
+		r.until = s.received.add(min(a.RetryAfter, maxCooldown))
+	}
+	switch {
+	case len(s.blamed) > 0:
+		r.by, r.whose = Said, "said by the response"
+		if s.predicted {
+			r.by, r.whose = Predicted, "predicted empty"
+		}
+		for b := range s.blamed {
+			l.refuse(s.now, b, r)
+		}
+	case s.verdict == Overloaded || s.spare && !s.vague.known():
+		r.by, r.whose = Upstream, "the upstream protects itself"
+		l.refuse(s.now, l.gate(s.now, s.scope, Parts{Endpoint: true}), r)
+	case !s.stale:
+		r.by, r.until = Unattributed, max(r.until, s.vague.hi)
+		l.holdNarrowest(s, r)
+	}
+}
+
+// refuse counts a refusal at the bucket that it closes.
+func (l *Ledger) refuse(now instant, b *Bucket, r refusal) {
+	b.tally.Refused[r.by]++
+	l.shut(now, b, r)
+}
+
+// holdNarrowest closes the group of calls of which one was refused without a word:
+// the user's, or the endpoint's when it was for no user. One call at a time finds
+// out whether all others are still served; once several such groups are refused and
+// nobody is served, the application is closed as well.
+func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
+	parts, what := Parts{Endpoint: true}, "endpoint"
+	if s.scope.User != "" {
+		parts, what = Parts{User: true}, "user"
+	}
+	narrow := l.gate(s.now, s.scope, parts)
+	l.noteBare(s.now, narrow.Key())
+	enough, known := 2, l.aloneAt != 0 && s.now.sub(l.aloneAt) < trusted
+	if known {
+		enough++
+	}
+	all := r
+	all.until = min(r.until, s.now.add(maxBareWait))
+	all.whose = fmt.Sprintf("%d %ss hit and nobody served", len(l.bare), what)
+	switch app := l.gate(s.now, s.scope, Parts{}); {
+	case len(l.bare) >= enough:
+		l.shut(s.now, app, all)
+	case !known && app.state == Open:
+		app.probe(s.now, "one "+what+" hit: are others served?")
+		l.cooling[app] = struct{}{}
+		l.change(app)
+	}
+	r.whose = "only this " + what + " hit"
+	l.refuse(s.now, narrow, r)
+}
+
+// noteBare notes that this group of calls was refused without a word.
+func (l *Ledger) noteBare(now instant, group Scope) {
+	if len(l.bare) == 0 {
+		l.bareSince = now
+	}
+	if len(l.bare) < maxBare && !slices.Contains(l.bare, group) {
+		l.bare = append(l.bare, group)
+	}
+}
+
+// passed notes a call that the upstream took: where it was granted after others
+// were refused without a word, those were not refused on everyone's account.
+func (l *Ledger) passed(s *answerState) {
+	if s.verdict == Passed && len(l.bare) > 0 && s.granted >= l.bareSince {
+		l.bare, l.aloneAt = nil, s.now
+	}
+}
+
+// shut closes a bucket and, when that is news, revokes the permits that have not
+// been sent.
+func (l *Ledger) shut(now instant, b *Bucket, r refusal) {
+	if b.shut(now, r) {
+		b.tally.Cooldowns++
+		l.generation++
+		l.revoked = append(l.revoked, Revocation{Scope: b.Key(), Generation: l.generation, Reason: b.reason})
+	}
+	l.cooling[b] = struct{}{}
+	l.wanting[b] = struct{}{}
+	l.change(b)
+}
