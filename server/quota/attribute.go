@@ -71,7 +71,7 @@ func (l *Ledger) claimants(s *answerState, o *Observation, told tellings) ([]*Bu
 		return configured[:min(1, len(configured))], nil
 	}
 	seen, ok := s.sight(o)
-	ok = ok && s.verdict == Passed && !s.tighten && s.cost(c.unit) > 0
+	ok = ok && s.verdict == Passed && !s.tighten && s.counts(c.unit)
 	if len(configured) == 0 {
 		for i, per := range openParts() {
 			if ok && i < 3 && per.Applies(s.scope) {

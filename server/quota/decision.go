@@ -34,24 +34,6 @@ func (c Costs) Validate(field string) error {
 	return nil
 }
 
-// of is the cost in the given unit. A call that states costs and none in
-// requests is still one request.
-func (c Costs) of(unit string) int64 {
-	n, ok := c[unit]
-	if !ok && unit == Requests {
-		return 1
-	}
-	return n
-}
-
-// orElse is the cost in the given unit, or another where it is not stated.
-func (c Costs) orElse(unit string, n int64) int64 {
-	if stated, ok := c[unit]; ok {
-		return stated
-	}
-	return n
-}
-
 // Reason is why a call is not allowed.
 type Reason uint8
 

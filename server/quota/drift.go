@@ -47,7 +47,7 @@ func (b *Bucket) counted() int64 { return b.n + b.lost + b.o }
 // foreign is what the upstream counted in this window beyond all that we can have
 // sent: never more than others took, and less while calls are in flight.
 func (b *Bucket) foreign() int64 {
-	if b.logged() || !b.windowed() || b.quota == 0 || !b.heardNow() || b.doubtful || b.strayed {
+	if b.logged() || !b.windowed() || b.quota == 0 || !b.heardNow() || b.doubtful || b.strayed || b.guesses() {
 		return 0
 	}
 	return max(0, b.quota-b.m-b.counted())

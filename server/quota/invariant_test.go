@@ -131,7 +131,8 @@ func (h *history) take(d dice) {
 		h.Fatalf("allowed: %+v", got)
 	}
 	for i, b := range route {
-		h.charged(b, probes[i], r.Costs.of(b.rule.Counts()))
+		cost, _ := h.l.costOf(b, r.Scope.Endpoint, r.Costs)
+		h.charged(b, probes[i], cost)
 	}
 }
 
@@ -151,7 +152,7 @@ func (h *history) charged(b *Bucket, probe bool, cost int64) {
 func (h *history) denied(d Decision, r Request) {
 	h.denials++
 	b, now := d.Bucket, at(h.now)
-	cost := r.Costs.of(b.rule.Counts())
+	cost, _ := h.l.costOf(b, r.Scope.Endpoint, r.Costs)
 	var cause bool
 	switch d.Reason {
 	case Exhausted:

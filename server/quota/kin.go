@@ -12,6 +12,9 @@ type family struct {
 	home *Scope
 	// kins is by place.
 	kins map[string]*kin
+	// costs is what calls take that do not say it, by endpoint, and under "" of
+	// all; nil while nothing was learned.
+	costs map[string]*estimate
 }
 
 // kin is the buckets of a limit that differ by their user alone.

@@ -130,9 +130,10 @@ func (d Decision) forcible() bool { return d.Reason != TooLarge && d.Reason != R
 
 // charge takes the permit's cost of the bucket.
 func (l *Ledger) charge(now instant, p *Permit, b *Bucket) {
-	cost := p.costs.of(b.rule.Counts())
-	p.charges = append(p.charges, charge{b, cost, b.a, b.promise(now)})
-	b.grant(now, cost)
+	c := l.chargeOf(p, b)
+	c.a, c.promised = b.a, b.promise(now)
+	p.charges = append(p.charges, c)
+	b.grant(now, c.cost)
 	l.refill(b)
 	l.change(b)
 }
@@ -161,7 +162,7 @@ func (l *Ledger) decide(now instant, route []*Bucket, r *Request) Decision {
 
 func (l *Ledger) decideOne(now instant, b *Bucket, r *Request) (Reason, instant, bool) {
 	b.advance(now)
-	cost := r.Costs.of(b.rule.Counts())
+	cost, _ := l.costOf(b, r.Scope.Endpoint, r.Costs)
 	if why, retry, firm := b.decide(now, cost); why != NoReason {
 		return why, retry, firm
 	}
@@ -187,13 +188,13 @@ func (l *Ledger) held(now instant, b *Bucket) bool {
 func (l *Ledger) note(route []*Bucket, d *Decision, r *Request) {
 	b := d.Bucket
 	if b.queued == 0 || r.Turn == b {
-		b.want = r.Costs.of(b.rule.Counts())
+		b.want, _ = l.costOf(b, r.Scope.Endpoint, r.Costs)
 	}
 	switch {
 	case d.Reason == Reserving:
 		// All at once, so that a call of many buckets waits for one write.
 		for _, b := range route {
-			if b.unreserved(r.Costs.of(b.rule.Counts())) {
+			if cost, _ := l.costOf(b, r.Scope.Endpoint, r.Costs); b.unreserved(cost) {
 				l.wanting[b] = struct{}{}
 			}
 		}

@@ -10,6 +10,15 @@ import (
 // Requests is the unit of a limit that names none.
 const Requests = "requests"
 
+// Share is the unit of a limit of which the upstream tells only what share of it
+// is used: parts per billion, so that the share of a single call is a whole number.
+// Such a limit has a quota of [WholeShare]; [OnePercent] is a hundredth of that.
+const (
+	Share            = "ppb"
+	WholeShare int64 = 1_000_000_000
+	OnePercent int64 = WholeShare / 100
+)
+
 // Unknown stands for a number that nobody has told: a remaining, a limit.
 const Unknown int64 = -1
 
@@ -73,6 +82,17 @@ type Override struct {
 	Quota int64
 }
 
+// EndpointCost is what a call of one endpoint takes of a unit where its caller
+// does not say.
+type EndpointCost struct {
+	// Endpoint is an exact endpoint or a template, as that of an [Override].
+	Endpoint string
+	// Unit is what is counted.
+	Unit string
+	// Cost is the units of one call, 0 to [MaxCost].
+	Cost int64
+}
+
 // Rules is what is known of one API before it says anything. It must not be
 // changed once a ledger has it; it is then safe for concurrent use.
 type Rules struct {
@@ -83,6 +103,8 @@ type Rules struct {
 	// Overrides replace quotas by endpoint: an exact endpoint first, then the
 	// template with the most literal bytes.
 	Overrides []Override
+	// Costs are what calls take by endpoint: the closest counts, as of Overrides.
+	Costs []EndpointCost
 	// Labels are the names of the labels that a scope of this API may have.
 	Labels []string
 	// SendWithin is how long a permit may wait to be sent; 0 means
@@ -147,19 +169,41 @@ func (r *Rules) For(s Scope) []Limit {
 
 // override is the quota of the closest override for the limit and endpoint.
 func (r *Rules) override(limit, endpoint string) (quota int64, ok bool) {
-	best := -1
-	for _, o := range r.Overrides {
-		if o.Limit != limit {
-			continue
-		}
-		if o.Endpoint == endpoint {
-			return o.Quota, true
-		}
-		if n := literalBytes(o.Endpoint); n > best && matchTemplate(o.Endpoint, endpoint) {
-			best, quota, ok = n, o.Quota, true
+	i := closest(r.Overrides, endpoint, func(o *Override) (string, bool) { return o.Endpoint, o.Limit == limit })
+	if i < 0 {
+		return 0, false
+	}
+	return r.Overrides[i].Quota, true
+}
+
+// cost is what a call of the endpoint takes of a unit where its caller does not
+// say; false where the rules do not say either.
+func (r *Rules) cost(endpoint, unit string) (cost int64, ok bool) {
+	i := closest(r.Costs, endpoint, func(c *EndpointCost) (string, bool) { return c.Endpoint, c.Unit == unit })
+	if i < 0 {
+		return 0, false
+	}
+	return r.Costs[i].Cost, true
+}
+
+// closest is the index of the rule that fits an endpoint best: the one that names
+// it exactly, else the template with the most literal bytes; -1 when none fits.
+// The rules that count, and what they say of endpoints, are for about to tell.
+func closest[T any](rules []T, endpoint string, about func(*T) (template string, counts bool)) int {
+	found, best := -1, -1
+	for i := range rules {
+		template, counts := about(&rules[i])
+		switch {
+		case !counts:
+		case template == endpoint:
+			return i
+		default:
+			if n := literalBytes(template); n > best && matchTemplate(template, endpoint) {
+				found, best = i, n
+			}
 		}
 	}
-	return quota, ok
+	return found
 }
 
 // matchTemplate reports whether the endpoint fits the template, segment by

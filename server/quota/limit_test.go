@@ -33,8 +33,9 @@ func TestCostsValidate(t *testing.T) {
 }
 
 // A call is one request unless it says otherwise, and takes nothing of a unit
-// that it does not name.
-func TestCostsOf(t *testing.T) {
+// that it does not name and of which nothing is known.
+func TestStatedCosts(t *testing.T) {
+	l := NewLedger(&Rules{API: "api"}, 1)
 	for _, tc := range []struct {
 		costs Costs
 		unit  string
@@ -48,7 +49,8 @@ func TestCostsOf(t *testing.T) {
 		{Costs{Requests: 0}, Requests, 0},
 		{Costs{Requests: 3}, Requests, 3},
 	} {
-		if got := tc.costs.of(tc.unit); got != tc.want {
+		b := l.bucket(at(epoch), &Limit{Name: tc.unit, Unit: tc.unit}, call)
+		if got, _ := l.costOf(b, call.Endpoint, tc.costs); got != tc.want {
 			t.Errorf("%v of %s: %d, want %d", tc.costs, tc.unit, got, tc.want)
 		}
 	}

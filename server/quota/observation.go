@@ -87,7 +87,9 @@ type Answer struct {
 	By string
 	// Reason is the upstream's words in one line, for logs and errors.
 	Reason string
+	// Free says that the upstream took the call and did not count it.
+	Free bool
 	// Costs is what the call really took, by unit, where that is known; units
-	// that are not named took what was reserved.
+	// that are not named took what was reserved, or nothing when it was free.
 	Costs Costs
 }

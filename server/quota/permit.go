@@ -51,6 +51,14 @@ type charge struct {
 	a      int64
 	// promised is what the bucket's numbers promised.
 	promised int64
+	// guessed says that nobody said what the call takes.
+	guessed bool
+}
+
+// chargeOf is what the permit takes of the bucket.
+func (l *Ledger) chargeOf(p *Permit, b *Bucket) charge {
+	cost, guessed := l.costOf(b, p.Scope.Endpoint, p.costs)
+	return charge{bucket: b, cost: cost, guessed: guessed}
 }
 
 // begin makes it the permit of a request, without its charges.
@@ -65,9 +73,16 @@ func (p *Permit) begin(now time.Time, r *Request) {
 // Outstanding reports whether the permit has neither ended nor lapsed.
 func (p *Permit) Outstanding() bool { return p.state == outstanding }
 
-// actual is what the call took of the bucket, which was reserved as reserved.
-func (c *charge) actual(costs Costs) int64 {
-	return costs.orElse(c.bucket.rule.Counts(), c.cost)
+// actual is what the call took of the bucket: what the report says, else nothing
+// of a free call, else what was reserved; guessed says that nobody knows.
+func (c *charge) actual(a *Answer) (cost int64, guessed bool) {
+	if n, ok := a.Costs[c.bucket.rule.Counts()]; ok {
+		return n, false
+	}
+	if a.Free {
+		return 0, false
+	}
+	return c.cost, c.guessed
 }
 
 // permitQueue is the outstanding permits in the order of their grants. The first

@@ -25,6 +25,9 @@ type doubts struct {
 	// nextAsk is when the next call may go out while the quota is not known and
 	// nobody has answered.
 	nextAsk instant
+	// guessed counts the calls answered since the last numbers whose cost nobody
+	// knew.
+	guessed int64
 }
 
 func (b *Bucket) doubted() doubts {

@@ -11,7 +11,7 @@ func (r *Rules) Equal(o *Rules) bool {
 	oSend, oReport := o.Deadlines()
 	return r.API == o.API && send == oSend && report == oReport && r.maxReset() == o.maxReset() &&
 		slices.EqualFunc(r.Limits, o.Limits, func(l, m Limit) bool { return l.Equal(&m) }) &&
-		slices.Equal(r.Overrides, o.Overrides) && slices.Equal(r.Labels, o.Labels)
+		slices.Equal(r.Overrides, o.Overrides) && slices.Equal(r.Costs, o.Costs) && slices.Equal(r.Labels, o.Labels)
 }
 
 // Equal reports whether both limits say the same.
@@ -315,7 +315,7 @@ func (l *Ledger) recharge(now instant, p *Permit) {
 	for _, rule := range l.limits(p.Scope) {
 		b := l.bucket(now, rule, p.Scope)
 		if !p.charged(b) {
-			p.join(b)
+			l.join(p, b)
 			l.refill(b)
 			l.change(b)
 		}

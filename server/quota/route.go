@@ -134,15 +134,15 @@ func (l *Ledger) adopt(b *Bucket) {
 		if !b.rule.Per.Applies(p.Scope) || p.Scope.Only(b.rule.Per) != key || p.charged(b) {
 			continue
 		}
-		p.join(b)
+		l.join(p, b)
 	}
 }
 
 // join charges the permit to a bucket that came to be after it was granted.
-func (p *Permit) join(b *Bucket) {
-	cost := p.costs.of(b.rule.Counts())
-	p.charges = append(p.charges, charge{b, cost, 0, 0})
-	b.o += cost
+func (l *Ledger) join(p *Permit, b *Bucket) {
+	c := l.chargeOf(p, b)
+	p.charges = append(p.charges, c)
+	b.o += c.cost
 	b.flying++
 	b.tally.Granted++
 }
@@ -252,7 +252,7 @@ func (l *Ledger) introduce(now instant, rule *Limit, s Scope) *Bucket {
 	l.replan()
 	for p := range l.permits.all {
 		if rule.Per.Applies(p.Scope) {
-			p.join(l.bucket(now, rule, p.Scope))
+			l.join(p, l.bucket(now, rule, p.Scope))
 		}
 	}
 	return l.bucket(now, rule, s)

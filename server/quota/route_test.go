@@ -277,7 +277,7 @@ func TestBareRefusalOfTwoEmptyBuckets(t *testing.T) {
 			t.Errorf("%s is %v", name, st)
 		}
 	}
-	if st := s.bucketOf(nameBackoff).state; st != Cooling {
+	if st := s.gateOf(call.Only(Parts{User: true})).state; st != Cooling {
 		t.Errorf("the gate is %v", st)
 	}
 }

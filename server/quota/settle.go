@@ -13,6 +13,8 @@ type news struct {
 	cost, held int64
 	// promised is what the bucket's numbers promised when the call was granted.
 	promised int64
+	// guessed says that the cost is what nobody said.
+	guessed bool
 	// passed says that the upstream took the call, blocked that it refused it on
 	// this bucket's account; vague that it may be so.
 	passed, blocked, vague bool
@@ -89,7 +91,9 @@ func (b *Bucket) count(w *news) {
 	if !w.passed {
 		return
 	}
-	b.n += w.cost
+	if !w.guessed { // a guess is too much to count by
+		b.n += w.cost
+	}
 	if w.remaining != Unknown && !w.reset.known() && !b.refills() {
 		h := b.hearOf()
 		h.bare += w.cost

@@ -20,7 +20,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	late := p.state == lapsed
 	s := l.readAnswer(t, p.Scope, p.granted, &a)
 	s.route = l.routeOf(t, p)
-	s.permit, s.took = p, a.Costs
+	s.permit, s.took, s.free = p, a.Costs, a.Free
 	// A limit that this answer is the first to tell of counts the permit too, so
 	// the permit ends only after it was found.
 	told := l.attribute(&s, a.Observations)
@@ -28,7 +28,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	p.blamed = s.firstBlamed()
 	for i := range p.charges {
 		c := &p.charges[i]
-		l.settleCharge(&s, c, told.of(c.bucket), late && !p.holds(c.bucket), a.Costs)
+		l.settleCharge(&s, c, told.of(c.bucket), late && !p.holds(c.bucket), &a)
 	}
 	p.slotted = false
 	for _, t := range told {
@@ -90,9 +90,11 @@ type answerState struct {
 	verdict                      Verdict
 	maxReset                     time.Duration
 	tighten                      bool
-	// permit is the call's, nil for one without; took is what it really took.
+	// permit is the call's, nil for one without; took is what it really took, free
+	// that this is nothing.
 	permit *Permit
 	took   Costs
+	free   bool
 	// blamed are the buckets on whose account the call was refused; nil when none
 	// is known. predicted says that no response named them.
 	blamed    map[*Bucket]bool
@@ -137,12 +139,19 @@ func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a *Answer
 	return s
 }
 
-// cost is what the call took of a unit; 0 for one without a permit.
-func (s *answerState) cost(unit string) int64 {
+// counts reports whether the upstream counted the call in a unit, for certain.
+func (s *answerState) counts(unit string) bool {
 	if s.permit == nil {
-		return 0
+		return false
 	}
-	return s.took.orElse(unit, s.permit.costs.of(unit))
+	n, ok := s.took[unit]
+	if !ok && s.free {
+		return false
+	}
+	if !ok {
+		n, ok = s.permit.costs[unit]
+	}
+	return n > 0 || !ok && unit == Requests
 }
 
 func (s *answerState) bounds(b *Bucket, r Reset) span {
@@ -170,13 +179,16 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) news {
 
 // settleCharge ends one charge of a permit; late says that it lapsed before, so
 // that its cost is spent already.
-func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bool, costs Costs) {
+func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bool, a *Answer) {
 	b := c.bucket
 	w := s.newsOf(b, o)
 	w.a, w.held, w.promised = c.a, b.o, c.promised
 	if !late {
-		w.cost = c.actual(costs)
+		w.cost, w.guessed = c.actual(a)
 		b.ungrant(c.cost)
+	}
+	if !w.guessed {
+		b.learnTold(s.scope.Endpoint, w.cost)
 	}
 	b.tally.Settled++
 	b.answered(s.now, s.granted, c.a, w.passed)
@@ -190,7 +202,11 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 // learn lets a bucket settle an answer, and keeps it to explain if it said
 // anything of the bucket.
 func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
+	before, heardAt := b.m, b.tm
 	effect := b.settle(w)
+	if w.guessed && w.passed {
+		b.learnFall(w, before, heardAt)
+	}
 	if w.remaining != Unknown || w.reset.known() || w.blocked {
 		l.remember(b, s, w, effect)
 	}

@@ -1,0 +1,142 @@
+package quota
+
+// maxEstimates is of how many endpoints the cost of a call is learned, for each
+// limit.
+const maxEstimates = 1024
+
+// estimate is what one call takes of a limit, where nobody says it beforehand. It
+// errs on the greater side: the difference is given back when the answer comes.
+// The zero value knows nothing.
+type estimate struct {
+	// most is what calls of one endpoint took by their reports: the greatest,
+	// forgotten a little with each that took less.
+	most int64
+	// fell is by how much the upstream's numbers fell while calls were answered.
+	fell, calls int64
+}
+
+// told learns what a call took.
+func (e *estimate) told(cost int64) {
+	if cost >= e.most {
+		e.most = cost
+		return
+	}
+	const memory = 16
+	e.most -= (e.most - cost + memory - 1) / memory
+}
+
+// saw learns by how much numbers fell while so many calls were answered. Half a
+// quota later that counts for half.
+func (e *estimate) saw(fell, calls, quota int64) {
+	e.fell += fell
+	e.calls += calls
+	if e.fell > quota/2 {
+		e.fell, e.calls = e.fell/2, max(1, e.calls/2)
+	}
+}
+
+// perCall is what to reserve for one call; step is how much may have fallen and not
+// be told yet. ok is false where nothing has been learned.
+func (e *estimate) perCall(step int64) (cost int64, ok bool) {
+	switch {
+	case e == nil:
+		return 0, false
+	case e.most > 0:
+		return e.most, true
+	case e.calls > 0:
+		return (e.fell + step + e.calls - 1) / e.calls, true
+	}
+	return 0, false
+}
+
+// costOf is what a call takes of a bucket: what its caller says, else what the
+// rules say of its endpoint, else one request. Of any other unit it is guessed:
+// what was learned of the endpoint, or of all calls.
+func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, guessed bool) {
+	unit := b.rule.Counts()
+	if n, ok := stated[unit]; ok {
+		return n, false
+	}
+	if n, ok := l.rules.cost(endpoint, unit); ok {
+		return n, false
+	}
+	if unit == Requests {
+		return 1, false
+	}
+	return b.guess(endpoint), true
+}
+
+// guess is what a call is reserved of which nobody says what it takes: never more
+// than there is, so that it can be made. A share of the whole that a first call
+// takes is taken to be one percent; of any other unit nothing is known before the
+// first report.
+func (b *Bucket) guess(endpoint string) int64 {
+	most := b.quota
+	if most == 0 {
+		most = MaxCost
+	}
+	if n, ok := b.costs[endpoint].perCall(b.step()); ok {
+		return min(n, most)
+	}
+	if n, ok := b.costs[""].perCall(b.step()); ok {
+		return min(n, most)
+	}
+	if b.rule.Unit == Share {
+		return OnePercent
+	}
+	return 0
+}
+
+// guesses reports whether what calls take of the bucket is guessed from its numbers,
+// so that these cannot tell who took it.
+func (b *Bucket) guesses() bool { return b.rule.Unit == Share || b.costs[""] != nil }
+
+// step is how much the bucket's numbers may have fallen without being told: shares
+// are told in whole percent.
+func (b *Bucket) step() int64 {
+	if b.rule.Unit == Share {
+		return OnePercent
+	}
+	return 0
+}
+
+// learnTold learns what the report of a call of this endpoint says that it took.
+// An endpoint of the name "" is no different from one of which nothing is known.
+func (b *Bucket) learnTold(endpoint string, cost int64) {
+	if b.rule.Counts() == Requests || cost == 0 {
+		return
+	}
+	b.learned(endpoint).told(cost)
+}
+
+// learnFall learns from numbers that fell since the last ones of this window, and
+// counts the call that was answered.
+func (b *Bucket) learnFall(w *news, before int64, heardAt instant) {
+	d := b.doubt()
+	d.guessed++
+	if w.remaining == Unknown || b.tm != w.now {
+		return
+	}
+	if heardAt >= b.turned && heardAt != 0 && before >= b.m {
+		b.learned("").saw(before-b.m, d.guessed, b.quota)
+	}
+	d.guessed = 0
+}
+
+// learned is the estimate of an endpoint, made when there is none.
+func (f *family) learned(endpoint string) *estimate {
+	e := f.costs[endpoint]
+	switch {
+	case e != nil:
+	case f.costs == nil:
+		f.costs = make(map[string]*estimate)
+		fallthrough
+	default:
+		if len(f.costs) >= maxEstimates {
+			clear(f.costs)
+		}
+		e = &estimate{}
+		f.costs[endpoint] = e
+	}
+	return e
+}
