@@ -177,7 +177,7 @@ func TestPeerBug22NamesInAnyCase(t *testing.T) {
 }
 
 func TestCacheIsNoNews(t *testing.T) {
-	counts := []string{"X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "0", "RateLimit", `"a";r=0;t=5`}
+	counts := []string{"X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "0", "RateLimit", `"a";r=0;t=5`, "X-App-Usage", `{"call_count":100}`}
 	for _, name := range Names() {
 		d := mustBuiltin(t, name)
 		for _, c := range []struct {

@@ -9,9 +9,11 @@ func Builtin(name string) (Dialect, bool) {
 		return ietf{}, true
 	case "linkedin":
 		return linkedin{}, true
+	case "meta":
+		return meta{}, true
 	}
 	return nil, false
 }
 
 // Names is the names of the built-in dialects, sorted.
-func Names() []string { return []string{"auto", "ietf", "linkedin"} }
+func Names() []string { return []string{"auto", "ietf", "linkedin", "meta"} }

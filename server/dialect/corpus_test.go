@@ -172,7 +172,7 @@ var elsewhere = map[string]string{
 	"hubspot: 429 daily":                                                   bodyRule,
 	"anthropic: success":                                                   "a vendor's prefix",
 	"anthropic: input/output split":                                        "a vendor's prefix",
-	"meta: X-App-Usage":                                                    "JSON in a field",
+	"meta: X-App-Usage":                                                    "TestMetaUsage",
 	"meta: X-Business-Use-Case-Usage":                                      "JSON in a field",
 	"jira-cloud: structured-field form under a Beta- prefix":               "a prefix before the names of the draft",
 	"shopify-rest: leaky bucket used/max":                                  "used/limit in one value",
@@ -368,7 +368,7 @@ func mustBuiltin(t testing.TB, name string) Dialect {
 }
 
 func TestBuiltin(t *testing.T) {
-	if !slices.IsSorted(Names()) || len(Names()) != 3 {
+	if !slices.IsSorted(Names()) || len(Names()) != 4 {
 		t.Errorf("names %v", Names())
 	}
 	for _, name := range Names() {

@@ -2,14 +2,18 @@
 // quotas understands: header fields and bodies into [quota.Observation] values,
 // a verdict on the call, and how long to wait.
 //
-// Three dialects are built in:
+// Four dialects are built in:
 //
 //   - "ietf" reads the RateLimit fields of draft-ietf-httpapi-ratelimit-headers,
 //     03 to 10, as that document has them;
 //   - "auto" reads the same and whatever resembles it: X-RateLimit-*,
 //     X-Rate-Limit-*, RateLimit-* and Rate-Limit-* in any order of their words;
 //   - "linkedin" reads what "auto" does and, where there is no such field, the
-//     text of a refusal, which names the scope and the window.
+//     text of a refusal, which names the scope and the window;
+//   - "meta" reads the share of its limits that an application has used, in
+//     percent, and the codes of its refusals.
+//
+// [Free] makes of each one that of an API which does not count some answers.
 //
 // # How a number is read
 //
@@ -48,7 +52,7 @@
 //
 // A 429 is one. A 503 with Retry-After is an upstream that protects itself, and
 // nobody's quota is spent. Nothing else is, a 403 least of all: it takes more
-// than a status to know a 403 from a missing right.
+// than a status to know a 403 from a missing right, and "meta" has more.
 //
 // An answer out of a cache (Age above zero, or X-From-Cache) is no news: it
 // makes no observations.

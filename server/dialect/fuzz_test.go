@@ -47,7 +47,7 @@ func fuzzRead(f *testing.F, name string) {
 	f.Fuzz(func(t *testing.T, status int, text string) {
 		resp := wire(status, text)
 		reading := d.Read(resp)
-		checkReading(t, status, reading)
+		checkReading(t, name, status, reading)
 		if again := d.Read(resp); !reflect.DeepEqual(reading, again) {
 			t.Errorf("twice the same is not the same:\n%+v\n%+v", reading, again)
 		}
@@ -58,8 +58,18 @@ func FuzzReadAuto(f *testing.F)     { fuzzRead(f, "auto") }
 func FuzzReadIETF(f *testing.F)     { fuzzRead(f, "ietf") }
 func FuzzReadLinkedIn(f *testing.F) { fuzzRead(f, "linkedin") }
 
+func FuzzReadMeta(f *testing.F) {
+	for _, c := range metaUsages {
+		f.Add(200, "X-App-Usage:"+c.value)
+	}
+	for _, c := range metaRefusals {
+		f.Add(c.status, "X-App-Usage:{\"call_count\":100}\n\n"+c.body)
+	}
+	fuzzRead(f, "meta")
+}
+
 // checkReading holds what is true of every reading, whatever the response.
-func checkReading(t *testing.T, status int, reading Reading) {
+func checkReading(t *testing.T, name string, status int, reading Reading) {
 	t.Helper()
 	a := reading.Answer
 	if len(a.Observations) > maxObservations || len(reading.Ignored) > maxIgnored || len(a.Reason) > 300 {
@@ -68,8 +78,8 @@ func checkReading(t *testing.T, status int, reading Reading) {
 	if a.RetryAfter < 0 || a.RetryAfter > quota.DefaultMaxReset || a.Backoff < 0 || !a.Sent.IsZero() || !a.Received.IsZero() || a.Unanswered {
 		t.Errorf("%+v", a)
 	}
-	if a.Verdict == quota.Passed && (a.RetryAfter != 0 || a.Backoff != 0 || status == 429) ||
-		a.Verdict != quota.Passed && status != 429 && status != 503 {
+	refuses := status == 429 || status == 503 || name == "meta" && status >= 400
+	if a.Verdict == quota.Passed && (a.RetryAfter != 0 || a.Backoff != 0 || status == 429) || a.Verdict != quota.Passed && !refuses {
 		t.Errorf("status %d: %+v", status, a)
 	}
 	for _, o := range a.Observations {
@@ -145,6 +155,7 @@ var benchmarks = map[string]Response{
 	"auto": answerOf(200, "Date", "Thu, 01 Jan 2026 12:00:00 GMT",
 		"X-RateLimit-Limit", "5000", "X-RateLimit-Remaining", "4987", "X-RateLimit-Reset", "1767268860", "X-RateLimit-Used", "13"),
 	"linkedin": {Status: 429, Body: throttleBody("APPLICATION DAY "), Received: noon},
+	"meta":     answerOf(200, "X-App-Usage", `{"call_count":28,"total_time":25,"total_cputime":25}`),
 }
 
 func BenchmarkRead(b *testing.B) {
