@@ -49,7 +49,7 @@ func (v value) apis() map[string]API {
 
 func (v value) api(name string) API {
 	a := newAPI(name)
-	s := v.section("dialect", "labels", "send_within", "report_within", "limits", "overrides", "shadow", "proxy")
+	s := v.section("dialect", "labels", "send_within", "report_within", "limits", "overrides", "costs", "free", "shadow", "proxy")
 	rules := a.Rules
 	s.word("dialect", &a.Dialect, dialect.Names()...)
 	rules.Limits = knownLimits(a.Dialect)
@@ -64,6 +64,12 @@ func (v value) api(name string) API {
 	}
 	if o, ok := s.get("overrides"); ok {
 		rules.Overrides = o.overrides(rules.Limits)
+	}
+	if c, ok := s.get("costs"); ok {
+		rules.Costs = c.costs(rules.Limits)
+	}
+	if f, ok := s.get("free"); ok {
+		a.Free = f.statuses()
 	}
 	if v, ok := s.get("shadow"); ok {
 		a.Shadow = v.truth()

@@ -53,6 +53,9 @@ type API struct {
 	// Rules are its limits: the file's, else those that the dialect knows; never
 	// nil.
 	Rules *quota.Rules
+	// Free is the status codes of answers that the API does not count; nil when
+	// it counts all.
+	Free []int
 	// Shadow decides and holds nobody back, and keeps a score.
 	Shadow bool
 	// Proxy is how the proxy serves it; nil when the file does not say.

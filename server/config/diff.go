@@ -123,7 +123,8 @@ func (d *differ) rules(path string, from, to *quota.Rules) {
 	d.differs(join(path, "send_within"), send.String(), newSend.String())
 	d.differs(join(path, "report_within"), report.String(), newReport.String())
 	d.limits(join(path, "limits"), from.Limits, to.Limits)
-	d.overrides(join(path, "overrides"), from.Overrides, to.Overrides)
+	d.texts(overrides(join(path, "overrides"), from.Overrides), overrides(join(path, "overrides"), to.Overrides))
+	d.texts(costs(join(path, "costs"), from.Costs), costs(join(path, "costs"), to.Costs))
 	if len(d.changes) == before && !from.Equal(to) {
 		d.add(path, "changed in order") // of two overrides that fit as well, the first counts
 	}
@@ -161,25 +162,36 @@ func units(n int64) string {
 	return fmt.Sprint(n)
 }
 
-func (d *differ) overrides(path string, from, to []quota.Override) {
-	quotas := func(overrides []quota.Override) map[string]int64 {
-		m := make(map[string]int64, len(overrides))
-		for _, o := range overrides {
-			m[join(join(path, o.Limit), o.Endpoint)] = o.Quota
-		}
-		return m
+// overrides and costs are the numbers of a list by the field that names them.
+
+func overrides(path string, list []quota.Override) map[string]string {
+	m := make(map[string]string, len(list))
+	for _, o := range list {
+		m[join(join(path, o.Limit), o.Endpoint)] = units(o.Quota)
 	}
-	old, now := quotas(from), quotas(to)
-	for field := range old {
-		if _, ok := now[field]; !ok {
+	return m
+}
+
+func costs(path string, list []quota.EndpointCost) map[string]string {
+	m := make(map[string]string, len(list))
+	for _, c := range list {
+		m[join(join(path, c.Unit), c.Endpoint)] = fmt.Sprint(c.Cost)
+	}
+	return m
+}
+
+// texts adds the differences of what two configurations say of the same fields.
+func (d *differ) texts(from, to map[string]string) {
+	for field := range from {
+		if _, ok := to[field]; !ok {
 			d.add(field, "removed")
 		}
 	}
-	for field, n := range now {
-		if was, ok := old[field]; ok {
-			d.differs(field, units(was), units(n))
+	for field, text := range to {
+		if was, ok := from[field]; ok {
+			d.differs(field, was, text)
 		} else {
-			d.add(field, "added: "+units(n))
+			d.add(field, "added: "+text)
 		}
 	}
 }

@@ -32,6 +32,12 @@ func (v value) limit(labels []string) quota.Limit {
 		l.Quota, l.Provenance = q.quota()
 	}
 	s.part("unit", &l.Unit)
+	if q, ok := s.get("quota"); ok && strings.HasSuffix(q.shown(), "%") {
+		if l.Unit != "" && l.Unit != quota.Share {
+			q.failf("a quota in percent has no other unit: leave the unit %s out", l.Unit)
+		}
+		l.Unit = quota.Share
+	}
 	if err := (quota.Costs{l.Counts(): 0}).Validate("unit"); err != nil {
 		u, _ := s.get("unit")
 		u.fail(remedyOf(err))
@@ -68,10 +74,13 @@ func (v value) per(labels []string) quota.Parts {
 
 // quota is the units a window; 0 is to be learned.
 func (v value) quota() (int64, quota.Provenance) {
-	if v.shown() == "learn" {
+	switch v.shown() {
+	case "learn":
 		return 0, quota.Nobody
+	case "100%":
+		return quota.WholeShare, quota.Configured
 	}
-	return v.whole(quota.MaxQuota, ", or learn"), quota.Configured
+	return v.whole(quota.MaxQuota, ", or learn, or 100%"), quota.Configured
 }
 
 func (v value) overrides(limits []quota.Limit) []quota.Override {

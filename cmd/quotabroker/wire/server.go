@@ -95,7 +95,7 @@ func unlisted(c *config.Config) func(string) (broker.API, bool) {
 
 func upstream(a config.API) (broker.API, bool) {
 	d, ok := dialect.Builtin(a.Dialect)
-	return broker.API{Rules: a.Rules, Dialect: d, Shadow: a.Shadow}, ok
+	return broker.API{Rules: a.Rules, Dialect: dialect.Free(d, a.Free...), Shadow: a.Shadow}, ok
 }
 
 // CheckAPI reports an API that a broker of this configuration would refuse, and
