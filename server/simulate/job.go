@@ -168,6 +168,9 @@ func (r *run) arrive(j *Job) {
 
 // enter is the strategy's.
 func (r *run) enter(j *Job) {
+	if j.state == gone {
+		return
+	}
 	if j.state != atDoor {
 		r.err = fmt.Errorf("strategy: at %v job %d enters, which does not stand at the door", r.time, j.ID)
 		return
@@ -234,7 +237,7 @@ func (r *run) back(j *Job) {
 // leave is a caller that gives up, which its strategy does not hear of before it
 // sends the job.
 func (r *run) leave(j *Job) {
-	if j.state != held {
+	if j.state != held && j.state != atDoor {
 		return
 	}
 	r.hold(j, -1)

@@ -96,7 +96,8 @@ type Env struct {
 	// slow. It reports false, and changes nothing, when it is too late, or the caller
 	// dead or about to give it back.
 	Recall func(*Job) bool
-	// Enter lets a job enter that a [Doorkeeper] has not admitted.
+	// Enter lets a job enter that a [Doorkeeper] has not admitted; nothing comes of
+	// one whose caller has given up.
 	Enter func(*Job)
 	// Rooms are the buckets that count a call, as they would stand at an instant
 	// from now on if nothing else arrived until then, for the clairvoyant.

@@ -7,5 +7,5 @@
 // broker has around it. A service's request, the broker's answer, reports and
 // revocations take their time on the network. A permit that was revoked, or is not
 // sent in time, is given back and asked for again, as the client does. Callers
-// wait for as long as it takes.
+// wait for as long as the scenario has patience.
 package ours

@@ -18,6 +18,19 @@ func (b *broker) ask(now time.Time, j *simulate.Job) {
 	c.Place = b.queues.Enter(c, scope(j.Call), b.costs(j), now)
 	b.queues.Try(now, &c.Place)
 	b.step(now)
+	if c.At() != nil && !j.Deadline.IsZero() {
+		b.coming.Add(j.Deadline, func(now time.Time) { b.leave(now, c) })
+	}
+}
+
+// leave ends the wait of a call whose caller gives up.
+func (b *broker) leave(now time.Time, c *call) {
+	if c.At() == nil {
+		return
+	}
+	b.queues.Leave(&c.Place)
+	delete(b.calls, c.job)
+	b.step(now)
 }
 
 // costs is what the caller says that the job takes.
@@ -95,19 +108,32 @@ func (b *broker) Decide(now time.Time, p *queue.Place[*call], d quota.Decision) 
 		c.permit = d.Permit
 		c.job.Probe = b.probed()
 		b.message(now, func(now time.Time) { b.granted(now, c) })
-	case b.Ends(d):
-		delete(b.calls, c.job) // it can never be made
+	case b.Ends(d) || c.tooLate(d):
+		delete(b.calls, c.job)
 	default:
 		return true
 	}
 	return false
 }
 
+// tooLate reports whether the caller will have given up before the call could be
+// made, which it is told at once.
+func (c *call) tooLate(d quota.Decision) bool {
+	return d.Firm && !c.job.Deadline.IsZero() && d.RetryAt.After(c.job.Deadline)
+}
+
 // Ends reports whether a call is so large that it never goes.
 func (b *broker) Ends(d quota.Decision) bool { return d.Reason == quota.TooLarge }
 
-// Blocked is nothing to callers who wait for as long as it takes.
-func (b *broker) Blocked(time.Time, *queue.Queue[*call], quota.Decision) {}
+// Blocked tells those at once who will have given up before they could go.
+func (b *broker) Blocked(_ time.Time, q *queue.Queue[*call], d quota.Decision) {
+	for _, p := range q.Places() {
+		if p.Who.tooLate(d) {
+			b.queues.Leave(p)
+			delete(b.calls, p.Who.job)
+		}
+	}
+}
 
 // probed reports whether the ledger has just granted a probe.
 func (b *broker) probed() bool {

@@ -92,7 +92,9 @@ func (a *adaptive) Dropped(_ time.Time, j *simulate.Job) { delete(a.tries, j) }
 // Advance lets retries and those go whose token has come.
 func (a *adaptive) Advance(now time.Time) {
 	for j, due := a.later.Take(now); due; j, due = a.later.Take(now) {
-		a.Want(now, j)
+		if !overdue(now, j) {
+			a.Want(now, j)
+		}
 	}
 	for p, due := a.opens.Take(now); due; p, due = a.opens.Take(now) {
 		if !p.wakes.IsZero() && !p.wakes.After(now) {
@@ -114,6 +116,10 @@ func (a *adaptive) Wake(time.Time) time.Time {
 // serve lets those go for whom there is a token.
 func (a *adaptive) serve(now time.Time, p *paced) {
 	for len(p.line) > 0 {
+		if overdue(now, p.line[0]) {
+			p.line = p.line[1:]
+			continue
+		}
 		if wait := p.wait(now); wait > 0 {
 			a.await(now.Add(wait), p)
 			return

@@ -43,12 +43,21 @@ func (w *waiting) Dropped(_ time.Time, j *simulate.Job) { delete(w.tries, j) }
 // Advance sends again what has waited for long enough.
 func (w *waiting) Advance(now time.Time) {
 	for j, due := w.later.Take(now); due; j, due = w.later.Take(now) {
+		if overdue(now, j) {
+			delete(w.tries, j)
+			continue
+		}
 		w.env.Send(j)
 	}
 }
 
 // Wake is when the next job has waited for long enough.
 func (w *waiting) Wake(time.Time) time.Time { return w.later.Next() }
+
+// overdue reports whether a job's caller has given up.
+func overdue(now time.Time, j *simulate.Job) bool {
+	return !j.Deadline.IsZero() && !now.Before(j.Deadline)
+}
 
 // refused reports whether the caller was told to come again later.
 func refused(r simulate.Reply) bool { return !r.Served() }

@@ -138,6 +138,10 @@ func (c *clairvoyant) stand(d *door, j *simulate.Job, opens time.Time) {
 func (c *clairvoyant) serve(now time.Time, d *door) {
 	for len(d.line) > 0 {
 		j := d.line[0]
+		if overdue(now, j) {
+			d.line = d.line[1:]
+			continue
+		}
 		shut, opens := c.shut(now, j, d)
 		if shut == d {
 			c.opens.Add(later(now, opens), d)

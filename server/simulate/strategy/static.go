@@ -115,7 +115,9 @@ func (s *static) Advance(now time.Time) {
 		}
 	}
 	for j, due := s.later.Take(now); due; j, due = s.later.Take(now) {
-		s.admit(now, j, nil)
+		if !overdue(now, j) {
+			s.admit(now, j, nil)
+		}
 	}
 }
 
@@ -155,6 +157,10 @@ func (s *static) admit(now time.Time, j *simulate.Job, left *gate) {
 func (s *static) serve(now time.Time, g *gate) {
 	for len(g.line) > 0 {
 		j := g.line[0]
+		if overdue(now, j) {
+			g.line = g.line[1:]
+			continue
+		}
 		if at := g.opens(now, g.cost(j)); at.IsZero() || at.After(now) {
 			s.await(now, g)
 			return

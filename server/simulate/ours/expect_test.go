@@ -1,0 +1,87 @@
+package ours
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quotabroker/quotabroker/server/simulate"
+)
+
+// expectSeeds is how often each variant is played here; the scoreboard plays more.
+const expectSeeds = 2
+
+// missed has the variants of which ours does not achieve what is expected, and
+// what was measured. It only ever shrinks: whoever makes one of them good takes it
+// out.
+var missed = map[string]string{
+	"rough, round=up, aligned":               "92.7045% of the quota used, want 95%",
+	"rough, round=up, first use":             "92.7292% of the quota used, want 95%",
+	"rough, round=up, first use bursty":      "94.5% of the quota used, want 95%",
+	"rough, round=down, aligned":             "92.7045% of the quota used, want 95%",
+	"rough, round=down, first use":           "92.7292% of the quota used, want 95%",
+	"rough, round=down, first use bursty":    "94.5% of the quota used, want 95%",
+	"rough, round=nearest, aligned":          "92.7045% of the quota used, want 95%",
+	"rough, round=nearest, first use":        "92.7292% of the quota used, want 95%",
+	"rough, round=nearest, first use bursty": "94.5% of the quota used, want 95%",
+	"seconds, 10, 20ms":                      "96.99% of the quota used, want 97%",
+	"seconds, 10, 200ms":                     "81.1204% of the quota used, want 97%",
+	"seconds, 10 on and off, 20ms":           "96.9565% of the quota used, want 97%",
+	"seconds, 10 on and off, 200ms":          "81.087% of the quota used, want 97%",
+	"seconds, 100, 20ms":                     "96.7143% of the quota used, want 97%",
+	"seconds, 100, 200ms":                    "81.042% of the quota used, want 97%",
+	"seconds, 100 on and off, 20ms":          "96.8151% of the quota used, want 97%",
+	"seconds, 100 on and off, 200ms":         "81.1261% of the quota used, want 97%",
+	"tightest, 300 and 40, lagging":          "2.157 429s of 10 000 calls, want at most 1; 95.5% of the quota used, want 97%",
+	"unknown, ":                              "25.7246% of the buckets met a 429, want at most 1%",
+	"kinds, counter":                         "1247 429s of 10 000 calls, want at most 0; 54.1333% of the quota used, want 97%",
+	"cut, cut":                               "84.6154% of the quota used, want 95%",
+	"cut, cut while half used":               "84.6154% of the quota used, want 95%",
+	"stalls, never a reset":                  "49.14 429s of 10 000 calls, want at most 0",
+}
+
+// TestExpectations plays every variant of every scenario that comes with package
+// simulate.
+func TestExpectations(t *testing.T) {
+	all, err := simulate.Builtins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := make(map[string]bool)
+	for _, s := range all {
+		title := s.Name + ", " + s.Variant
+		played[title] = true
+		t.Run(title, func(t *testing.T) {
+			if testing.Short() && s.Duration > 24*time.Hour {
+				t.Skip("days of calls")
+			}
+			t.Parallel()
+			expect(t, s, missed[title])
+		})
+	}
+	for title := range missed {
+		if !played[title] {
+			t.Errorf("%s is listed as missed, and there is no such variant: take it out", title)
+		}
+	}
+}
+
+func expect(t *testing.T, s *simulate.Scenario, known string) {
+	var runs []*simulate.Result
+	for seed := range uint64(expectSeeds) {
+		r, err := simulate.Run(s, seed+1, New)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, r)
+	}
+	failures := strings.Join(s.Judge(runs...), "; ")
+	switch {
+	case failures == "" && known != "":
+		t.Errorf("achieves what is expected by now: take it out of the list, which has %q", known)
+	case failures != "" && known == "":
+		t.Error(failures)
+	case failures != "":
+		t.Logf("missed, as is known: %s; the list has %q", failures, known)
+	}
+}
