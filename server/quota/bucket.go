@@ -63,6 +63,8 @@ type Bucket struct {
 	doubts *doubts
 	// drift is what others take; nil as long as nobody does.
 	drift *drift
+	// lesson is nil for a bucket that learns nothing by its own count.
+	lesson *lesson
 }
 
 // ledgerState is what the ledger keeps with each bucket.
@@ -164,6 +166,7 @@ func (b *Bucket) own() int64 {
 
 // advance does what time alone does to the bucket.
 func (b *Bucket) advance(now instant) {
+	b.heed()
 	b.log.expire(now)
 	b.advanceKind(now)
 	b.passLo(now)
@@ -191,7 +194,7 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 		return NoReason, 0, false
 	case b.available() >= cost && b.leaves(now, cost):
 		return NoReason, 0, false
-	case b.probeDue(now, cost):
+	case b.probeDue(now, cost), b.tryDue(now, cost):
 		return NoReason, 0, false
 	}
 	b.boundEnd(now)
@@ -259,6 +262,9 @@ func (b *Bucket) grant(now instant, cost int64) {
 	case b.gate:
 	case b.available() >= cost:
 		b.stopProbes()
+	case b.tryDue(now, cost):
+		b.tally.Probes++
+		b.lesson.try(now)
 	default:
 		b.tally.Probes++
 		d := b.doubt()

@@ -132,10 +132,25 @@ type Status struct {
 	State      State
 	CoolUntil  time.Time
 	CoolReason string
-	// Provenance is who told the quota.
+	// Provenance is who told the quota, Confidence what a learned one rests on.
 	Provenance Provenance
+	Confidence Confidence
 	// Pressure is the share of the quota that is taken, 0 to 1.
 	Pressure float64
+}
+
+// Confidence is what a learned quota rests on; zero for any other.
+type Confidence struct {
+	// Confirmed is how many windows the upstream refused a call at this number, and
+	// ConfirmedAt when it last did; 0 and zero where other users' buckets say so, or
+	// more has passed since than was ever refused.
+	Confirmed   int64
+	ConfirmedAt time.Time
+	// Full is how many windows were used up since without a refusal.
+	Full int64
+	// Siblings is by how many more of the other users' buckets learned this number
+	// than another.
+	Siblings int64
 }
 
 // Revocation makes permits void that were granted and not yet sent.

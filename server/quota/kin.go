@@ -30,6 +30,8 @@ type kin struct {
 	// of one that is. Nil when there is none.
 	only  *Bucket
 	users map[string]*Bucket
+	// siblings is what the users' buckets of a limit that learns taught each other.
+	siblings *siblings
 }
 
 // appendPlace appends the endpoint and labels of a bucket's key, and whether it has
@@ -129,15 +131,20 @@ func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
 		return b
 	}
 	l.size++
+	if l.since == 0 {
+		l.since = now
+	}
 	if !k.rule.Per.User {
 		k.only = newBucket(k, "", now)
 		l.inherit(now, k.only)
+		l.study(k.only)
 		return k.only
 	}
 	if k.users == nil {
 		k.users = make(map[string]*Bucket)
 	}
 	b := newBucket(k, strings.Clone(user), now) // not the whole request that it came with
+	l.study(b)
 	k.users[b.user] = b
 	l.inherit(now, b)
 	return b
@@ -154,7 +161,7 @@ func (l *Ledger) drop(b *Bucket) {
 	} else {
 		b.only = nil
 	}
-	if b.only == nil && len(b.users) == 0 {
+	if b.only == nil && len(b.users) == 0 && (b.siblings == nil || b.siblings.number == 0) {
 		delete(b.kins, b.kin.place)
 	}
 	l.size--

@@ -71,6 +71,9 @@ type Ledger struct {
 	toldOpened, toldChanged []*Bucket
 	revoked                 []Revocation
 
+	// since is when this ledger began to count.
+	since instant
+
 	// evidence is what is kept of reports, explained the buckets that have any,
 	// in the order in which they were first heard of: a ring that begins at oldest
 	// once it is full.
@@ -214,6 +217,7 @@ func (l *Ledger) Release(now time.Time, p *Permit) bool {
 	for _, c := range p.charges {
 		c.bucket.advance(t)
 		c.bucket.release(t, p.granted, c.cost)
+		l.conclude(c.bucket)
 		l.open(c.bucket)
 		l.change(c.bucket)
 	}
@@ -257,6 +261,7 @@ func (l *Ledger) lapse(p *Permit) {
 		}
 		c.bucket.advance(due)
 		c.bucket.lapse(due, c.cost)
+		l.conclude(c.bucket)
 		l.open(c.bucket)
 		l.change(c.bucket)
 	}

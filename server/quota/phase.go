@@ -63,6 +63,9 @@ func (b *Bucket) turn(now instant) {
 	if b.kind != nil && b.o == 0 && b.a == b.aCov {
 		b.kind.firstUse = 0 // nothing is counted in it yet
 	}
+	if b.lesson != nil {
+		b.lesson.watched = true // every call of it is counted
+	}
 	b.carry(now)
 }
 
@@ -84,6 +87,9 @@ func (b *Bucket) begin(now instant) {
 		b.last = &lastWindow{}
 	} else if b.quota > 0 {
 		b.tally.Use.observe(b.quota-b.available()-b.o, b.quota)
+	}
+	if b.lesson != nil {
+		b.lesson.end(b)
 	}
 	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov}
 	if b.kind != nil {
@@ -112,7 +118,7 @@ func (b *Bucket) begin(now instant) {
 // that begins.
 func (b *Bucket) uncovered() int64 {
 	if b.edge != nil {
-		return b.a - min(b.edge.a, b.aCov)
+		return b.a - b.edge.a
 	}
 	return b.a - b.aCov
 }

@@ -121,8 +121,13 @@ func (l *Ledger) reconfigureKin(now instant, k *kin, rule *Limit) {
 		}
 	}
 	k.rule = rule
+	if !rule.learns() {
+		k.siblings = nil
+	}
 	for b := range k.all {
-		if b.reconfigure(was) {
+		changed := b.reconfigure(was)
+		l.study(b)
+		if changed {
 			l.open(b)
 			l.change(b)
 		}
@@ -170,7 +175,7 @@ func (b *Bucket) reconfigure(was *Limit) bool {
 		b.m = min(b.m, q)
 	case q < b.quota:
 		b.shrink(b.quota - q)
-	case q > b.quota && b.provenance == Configured:
+	case q > b.quota && b.provenance != Told:
 		b.grow(q - b.quota)
 	default:
 		return false // responses told less, or as much

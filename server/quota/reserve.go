@@ -34,6 +34,9 @@ type Reservation struct {
 	// it began; 0 and empty when there is none.
 	CoolUntil  int64
 	CoolReason string
+	// Lesson is what a bucket knows that learns its quota by its own count; zero for
+	// any other.
+	Lesson Lesson
 	// Reserved is the units that may have been granted, Settled those of them
 	// that the upstream has counted.
 	Reserved, Settled int64
@@ -111,10 +114,13 @@ func (l *Ledger) Final(now time.Time) []Reservation {
 	for b := range l.all {
 		b.advance(t)
 		r := b.record()
-		if b.stored() {
+		switch {
+		case b.stored():
 			r.Reserved, r.Settled = b.spent(), max(0, b.spent()-b.o)
+		case b.lesson != nil && !b.logged():
+			r.Reserved, r.Settled = b.n+b.lost+b.o, b.n+b.lost
 		}
-		if r.Reserved > 0 || b.reserved > 0 || b.state != Open || b.rule.Provenance == Told {
+		if r.Reserved > 0 || b.reserved > 0 || b.state != Open || b.rule.Provenance == Told || b.provenance == Learned {
 			r.Final = true
 			records = append(records, r)
 		}
@@ -142,6 +148,9 @@ func (b *Bucket) record() Reservation {
 	}
 	if b.rule.Provenance == Told {
 		r.Per, r.Unit, r.Window = b.rule.Per, b.rule.Unit, b.rule.Window
+	}
+	if b.lesson != nil {
+		r.Lesson = b.lesson.record(b)
 	}
 	if b.state != Open {
 		r.CoolUntil, r.CoolReason = int64(b.until), b.reason
@@ -183,6 +192,7 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 	t := at(now)
 	ghosts := t.add(l.lapsesAfter)
 	l.holdUntil = ghosts
+	l.since = t.add(2 * calendarGuard) // whatever the owner before did is not watched
 	newest := make(map[recordID]Reservation, len(records))
 	for _, r := range records {
 		id := recordID{r.Limit, r.Key}
@@ -238,10 +248,13 @@ func (l *Ledger) ruleOf(r Reservation) *Limit {
 	if r.Limit == nameBackoff {
 		return gateRule(partsOf(r.Key))
 	}
-	if r.Provenance != Told || len(l.told) >= maxTold {
+	if r.Provenance != Told && r.Window == (Window{}) || len(l.told) >= maxTold {
 		return nil
 	}
 	rule := &Limit{Name: r.Limit, Per: r.Per, Unit: r.Unit, Quota: r.Quota, Window: r.Window, Provenance: Told}
+	if r.Provenance != Told {
+		rule.Quota = 0
+	}
 	l.told = append(l.told, rule)
 	return rule
 }
@@ -253,6 +266,9 @@ func partsOf(key Scope) Parts { return Parts{User: key.User != "", Endpoint: key
 // unless it has ended long ago. What it reserved and did not settle may have been
 // sent after the window ended, and be counted in the next; not in any later one.
 func (b *Bucket) restore(now instant, r Reservation) {
+	if b.lesson != nil {
+		b.restoreLesson(r)
+	}
 	if b.quota == 0 && r.Quota > 0 {
 		b.quota, b.provenance, b.asked = min(r.Quota, MaxQuota), r.Provenance, true
 		b.m = b.quota
@@ -267,7 +283,7 @@ func (b *Bucket) restore(now instant, r Reservation) {
 	}
 	b.told = b.told || r.Hi != 0 && r.Reserved > 0
 	period := b.rule.Window.period()
-	if !b.stored() || r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
+	if !b.stored() && (b.lesson == nil || b.logged()) || r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
 		return
 	}
 	b.turned, b.ident, b.seen = min(instant(r.Began), now), instant(r.Began), false
@@ -280,10 +296,18 @@ func (b *Bucket) restore(now instant, r Reservation) {
 		b.end = span{instant(r.Lo), instant(r.Hi)}
 	}
 	settled := min(max(0, r.Settled), b.full())
-	b.reserved, b.settled = max(0, r.Reserved), settled
 	b.o = max(0, min(r.Reserved, b.full())-settled)
-	b.m, b.n = b.full()-settled, settled
+	b.n = settled
+	if b.quota > 0 {
+		b.reserved, b.settled, b.m = max(0, r.Reserved), settled, b.full()-settled
+	}
+	if b.lesson != nil {
+		b.lesson.resume(b, r)
+	}
 	b.advance(now)
+	if b.lesson != nil && b.ident != instant(r.Began) {
+		b.lesson.watched = false // nobody saw this window begin
+	}
 }
 
 // layGhosts spends what an earlier owner's permits reserved, once none of them

@@ -295,7 +295,7 @@ func (l *Ledger) forget(b *Bucket) {
 		return
 	}
 	switch {
-	case b.rule.Quota == 0 && b.rule.Provenance == Nobody && b.quota > 0:
+	case b.rule.Quota == 0 && b.rule.Provenance == Nobody && b.provenance == Told:
 		b.quota, b.provenance, b.m = 0, Nobody, unbounded
 	case b.rule.Provenance == Told && !l.anyBusy(b.rule):
 		l.untold(b.rule)
@@ -332,13 +332,21 @@ func (l *Ledger) sweep(now instant) {
 	l.replan()
 }
 
+// fresh is the quota that a new bucket would have.
+func (b *Bucket) fresh() int64 {
+	if b.lesson != nil && b.lesson.siblings != nil {
+		return b.lesson.siblings.number
+	}
+	return b.rule.holds()
+}
+
 // idle reports whether a new bucket would be no different.
 func (b *Bucket) idle() bool {
 	switch {
-	case b.busy() || b.changed || b.quota != b.rule.holds():
+	case b.busy() || b.changed || b.quota != b.fresh():
 		return false
 	case b.quota == 0:
-		return b.m == unbounded // what is not known is asked again
+		return b.m == unbounded && (b.lesson == nil || b.n == 0) // what is not known is asked again
 	case b.logged():
 		return b.m == b.quota && b.held() == 0
 	}

@@ -56,6 +56,9 @@ func (b *Bucket) settle(said *news) (effect string) {
 	}
 	b.count(&w)
 	b.follow(&w)
+	if b.lesson != nil {
+		b.lesson.mark(b, &w)
+	}
 	return effect
 }
 

@@ -213,8 +213,20 @@ func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	l.settled(b)
 }
 
+// conclude lets a bucket learn from a refusal once nothing is in flight any more,
+// and keeps that to explain.
+func (l *Ledger) conclude(b *Bucket) {
+	if !b.ready() {
+		return
+	}
+	heard := b.lesson.refusedAt
+	effect := b.conclude()
+	l.remember(b, &answerState{verdict: Refused}, &news{now: heard, granted: heard, quota: b.quota, remaining: Unknown}, effect)
+}
+
 // settled tells the ledger that a bucket's state is another.
 func (l *Ledger) settled(b *Bucket) {
+	l.conclude(b)
 	l.refill(b)
 	l.open(b)
 	l.change(b)

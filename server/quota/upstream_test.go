@@ -53,6 +53,7 @@ type upstream struct {
 	windows  map[string]*trueWindow
 	rounding rounding
 	epoch    bool
+	bare     bool // an answer says nothing but, if it refuses, which limit is spent
 	refused  int
 	counted  int
 	history  []int64 // counts of the first limit's complete windows
@@ -99,6 +100,7 @@ type told struct {
 	reset            time.Duration // of the told limit, rounded
 	epoch            int64
 	ok               bool
+	refusing         trueLimit // the first that is spent
 }
 
 // arrive counts a call, or refuses it and counts nothing, and says the state of
@@ -108,8 +110,11 @@ func (u *upstream) arrive(user string, now time.Time) told {
 		return u.arriveAt(now)
 	}
 	ok := true
+	var refusing trueLimit
 	for i, l := range u.limits {
-		ok = ok && u.window(i, user, now).count < l.quota
+		if ok && u.window(i, user, now).count >= l.quota {
+			ok, refusing = false, l
+		}
 	}
 	if ok {
 		u.counted++
@@ -136,7 +141,7 @@ func (u *upstream) arrive(user string, now time.Time) told {
 	if u.lagging != nil && u.lagging() && ok {
 		t.remaining = min(t.remaining+u.lag, t.quota)
 	}
-	t.ok = ok
+	t.ok, t.refusing = ok, refusing
 	return t
 }
 
@@ -362,7 +367,11 @@ func (w *world) report(p *Permit, t told, sent, received time.Time) {
 	if !t.ok {
 		a.Verdict = Refused
 	}
-	if !w.chance(w.faults.loseHeaders) {
+	switch {
+	case w.up.bare && !t.ok:
+		a.Observations = []Observation{{Blocked: true, Says: true, Per: Parts{User: t.refusing.perUser}, Window: Window{Kind: Calendar, Unit: Day}}}
+	case w.up.bare:
+	case !w.chance(w.faults.loseHeaders):
 		o := Observation{Quota: t.quota, Remaining: t.remaining, Blocked: !t.ok && t.remaining == 0}
 		if !w.chance(w.faults.loseReset) {
 			o.Reset = Reset{Known: true, After: t.reset, Epoch: t.epoch}
