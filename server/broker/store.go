@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/quotabroker/quotabroker/server/quota"
 )
@@ -31,10 +32,27 @@ type Store interface {
 	Own(ctx context.Context, s Shard, owner string) (epoch uint64, records []quota.Reservation, err error)
 	// Reserve merges records into the shard. It returns [ErrFenced], and writes
 	// nothing, when the epoch is not the shard's newest. Windows of a bucket
-	// older than the newest two may be forgotten; so may one whose Hi is known
-	// and lies a day or more before the newest Began of the shard: it is over,
-	// whoever's clock one asks.
+	// older than the newest two may be forgotten; so may one that is
+	// [Forgettable].
 	Reserve(ctx context.Context, s Shard, epoch uint64, records []quota.Reservation) error
+}
+
+// How long before the newest Began of its shard a window must have ended to be
+// forgotten: by then it is over, whoever's clock one asks. What a bucket learned
+// by its own count is needed as long as anybody may call again.
+const (
+	keptFor        = 24 * time.Hour
+	keptForLessons = 35 * 24 * time.Hour
+)
+
+// Forgettable reports whether a store may forget a record of a shard whose newest
+// window began at newest, in Unix nanoseconds. One whose end is not known is not.
+func Forgettable(r quota.Reservation, newest int64) bool {
+	kept := keptFor
+	if r.Provenance == quota.Learned {
+		kept = keptForLessons
+	}
+	return r.Hi != 0 && r.Hi <= newest-int64(kept)
 }
 
 // Merge joins two records of the same bucket and window, the one that is stored

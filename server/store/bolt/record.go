@@ -38,6 +38,11 @@ const (
 	fieldWindowFirstUse
 	fieldWindowCounter
 	fieldWindowBurst
+	fieldConfirmed
+	fieldConfirmedAt
+	fieldFull
+	fieldWatched
+	fieldCounted
 )
 
 // encode is the payload of a record. It fails for a time zone that could not be
@@ -62,6 +67,7 @@ func encode(r quota.Reservation) ([]byte, error) {
 	b = appendInt(b, fieldCoolUntil, r.CoolUntil)
 	b = appendText(b, fieldCoolReason, r.CoolReason)
 	b = appendInt(b, fieldFinal, number(r.Final))
+	b = appendLesson(b, r.Lesson)
 	return appendWindowOf(b, r.Window)
 }
 
@@ -74,6 +80,14 @@ func appendScope(b []byte, s quota.Scope) []byte {
 		b = appendItem(appendItem(b, fieldLabels, name), fieldLabels, value)
 	}
 	return b
+}
+
+func appendLesson(b []byte, l quota.Lesson) []byte {
+	b = appendInt(b, fieldConfirmed, l.Confirmed)
+	b = appendInt(b, fieldConfirmedAt, l.ConfirmedAt)
+	b = appendInt(b, fieldFull, l.Full)
+	b = appendInt(b, fieldWatched, number(l.Watched))
+	return appendInt(b, fieldCounted, l.Counted)
 }
 
 func appendWindowOf(b []byte, w quota.Window) ([]byte, error) {
@@ -158,7 +172,7 @@ func check(r quota.Reservation) error {
 
 // take puts a field where it belongs; one that is not known is ignored.
 func take(r *quota.Reservation, l *lists, f field) {
-	if takeText(r, l, f) || takeWindow(&r.Window, f) {
+	if takeText(r, l, f) || takeWindow(&r.Window, f) || takeLesson(&r.Lesson, f) {
 		return
 	}
 	switch f.number { //nolint:exhaustive // a number that is not known is ignored
@@ -200,6 +214,25 @@ func takeWindow(w *quota.Window, f field) bool {
 		w.Counter = f.value != 0
 	case fieldWindowBurst:
 		w.Burst = f.value
+	default:
+		return false
+	}
+	return true
+}
+
+// takeLesson is take for the fields of a lesson.
+func takeLesson(l *quota.Lesson, f field) bool {
+	switch f.number { //nolint:exhaustive // the others are not a lesson's
+	case fieldConfirmed:
+		l.Confirmed = f.value
+	case fieldConfirmedAt:
+		l.ConfirmedAt = f.value
+	case fieldFull:
+		l.Full = f.value
+	case fieldWatched:
+		l.Watched = f.value != 0
+	case fieldCounted:
+		l.Counted = f.value
 	default:
 		return false
 	}

@@ -39,6 +39,10 @@ func genRecord(t *rapid.T) quota.Reservation {
 			Zone: rapid.SampledFrom([]*time.Location{nil, time.UTC, time.Local}).Draw(t, "zone"),
 		},
 		CoolUntil: number("until"), CoolReason: text("reason"),
+		Lesson: quota.Lesson{
+			Confirmed: number("confirmed"), ConfirmedAt: number("confirmed at"), Full: number("full"),
+			Watched: rapid.Bool().Draw(t, "watched"), Counted: number("counted"),
+		},
 		Reserved: number("reserved"), Settled: number("settled"), Final: rapid.Bool().Draw(t, "final"),
 	}
 }
@@ -46,7 +50,7 @@ func genRecord(t *rapid.T) quota.Reservation {
 // Every field comes back as it was; a field that is added to quota.Reservation
 // and not here fails this.
 func TestRecordRoundTrip(t *testing.T) {
-	if n := reflect.TypeFor[quota.Reservation]().NumField(); n != 15 {
+	if n := reflect.TypeFor[quota.Reservation]().NumField(); n != 16 {
 		t.Errorf("a reservation has %d fields: record and generate all of them", n)
 	}
 	rapid.Check(t, func(t *rapid.T) {

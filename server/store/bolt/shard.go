@@ -3,7 +3,6 @@ package bolt
 import (
 	"bytes"
 	"errors"
-	"time"
 
 	"go.etcd.io/bbolt"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -12,14 +11,9 @@ import (
 	"github.com/quotabroker/quotabroker/server/quota"
 )
 
-const (
-	// keptWindows is how many windows of a bucket are kept: the open one, and the
-	// one before, of which late answers may speak.
-	keptWindows = 2
-	// keptFor is how long before the shard's newest beginning a window must have
-	// ended to be forgotten.
-	keptFor = 24 * time.Hour
-)
+// keptWindows is how many windows of a bucket are kept: the open one, and the one
+// before, of which late answers may speak.
+const keptWindows = 2
 
 // head is what is recorded of a shard besides its records: the newest epoch, the
 // latest beginning of a window, and how many records there are and the sum of
@@ -204,11 +198,10 @@ func (s *shard) prune(prefix []byte) error {
 
 // forgetEnded forgets the windows that ended long ago.
 func (s *shard) forgetEnded() error {
-	ended := s.head.newest - int64(keptFor)
 	var keys [][]byte
 	err := s.records.ForEach(func(key, value []byte) error {
 		r, _, err := open(key, value)
-		if r.Hi != 0 && r.Hi <= ended {
+		if broker.Forgettable(r, s.head.newest) {
 			keys = append(keys, key)
 		}
 		return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/quotabroker/quotabroker/server/broker"
 	"github.com/quotabroker/quotabroker/server/quota"
@@ -46,9 +45,6 @@ const (
 	// firstForget is the number of buckets at which the ended windows are first
 	// looked for.
 	firstForget = 1024
-	// keptFor is how long before the shard's newest beginning a window must have
-	// ended to be forgotten.
-	keptFor = 24 * time.Hour
 )
 
 // Own makes owner the shard's owner: see broker.Store. It fails only when the
@@ -117,8 +113,7 @@ func (s *shard) merge(r quota.Reservation) {
 // forget drops the windows that ended long ago. It is next due when what is left
 // has doubled, so that it costs each write the same in the long run.
 func (s *shard) forget() {
-	old := s.newest - int64(keptFor)
-	ended := func(r quota.Reservation) bool { return r.Hi != 0 && r.Hi <= old }
+	ended := func(r quota.Reservation) bool { return broker.Forgettable(r, s.newest) }
 	for id, windows := range s.buckets {
 		if windows = slices.DeleteFunc(windows, ended); len(windows) > 0 {
 			s.buckets[id] = windows

@@ -73,8 +73,8 @@ func FinalGivesBack(t testing.TB, s broker.Store) {
 }
 
 // LearnedIsKept checks that what was learned of a bucket is recorded: the
-// quota and who told it, what a told limit counts, its window with its time zone,
-// and a cool-down. A later write says what holds by then, also that nothing does.
+// quota, who told it and how sure that is, what a told limit counts, its window
+// with its time zone, and a cool-down. A later write says what holds by then, also that nothing does.
 func LearnedIsKept(t testing.TB, s broker.Store) {
 	vienna, err := time.LoadLocation("Europe/Vienna")
 	if err != nil {
@@ -94,6 +94,7 @@ func LearnedIsKept(t testing.TB, s broker.Store) {
 	fixed.Window = quota.Window{Kind: quota.Fixed, Period: 90 * time.Second, Aligned: true}
 	learned := record("learned", "u1", 1_000, 7, 7)
 	learned.Provenance, learned.Window = quota.Learned, quota.Window{Kind: quota.Sliding, Period: time.Nanosecond}
+	learned.Lesson = quota.Lesson{Confirmed: 3, ConfirmedAt: 900, Full: 5, Watched: true, Counted: 6}
 	leaky := record("told-leaky", "", 1_000, 7, 7)
 	leaky.Provenance, leaky.Window = quota.Told, quota.Window{Kind: quota.Refill, Period: time.Second, Burst: 40}
 	firstUse := record("told-first-use", "", 1_000, 7, 7)
@@ -109,8 +110,9 @@ func LearnedIsKept(t testing.TB, s broker.Store) {
 
 	epoch, _ = own(t, s, shard)
 	day.Quota, day.Provenance, day.Unit, day.Window = 900, quota.Configured, "", quota.Window{}
+	learned.Lesson.Full, learned.Lesson.Watched = 0, false
 	gate.CoolUntil, gate.CoolReason = 0, ""
-	reserve(t, s, shard, epoch, day, gate)
+	reserve(t, s, shard, epoch, day, learned, gate)
 	holds(t, s, shard, day, utc, fixed, learned, leaky, firstUse, counter, gate)
 }
 
