@@ -16,7 +16,8 @@ const (
 	Remaining Rule = iota + 1
 	// Cooldown: the upstream said wait.
 	Cooldown
-	// LimitChanged: the upstream tells another quota than before.
+	// LimitChanged: the upstream tells another quota than before, or refuses at
+	// another one.
 	LimitChanged
 	// Others: somebody spends the quota who does not ask the broker.
 	Others

@@ -195,6 +195,17 @@ func TestLimitChanged(t *testing.T) {
 	st.Quota, st.Provenance = 700, quota.Learned
 	s.see(st)
 	s.heard() // the upstream did not say so
+	st.Confidence.Confirmed = 1
+	s.see(st)
+	s.says("linkedin, app app-1, limit app-day of GET /v2/me: the upstream now refuses after 700 requests a window, before it was 800. " +
+		"The broker goes by that; correct the configuration if it has the old number, and check the plans that count on it.")
+	st.Quota, st.Confidence.Confirmed = 720, 0 // more passed; where it ends is not known yet
+	s.see(st)
+	s.heard()
+	st.Quota, st.Confidence.Confirmed = 900, 1
+	s.see(st)
+	s.says("linkedin, app app-1, limit app-day of GET /v2/me: the upstream now refuses after 900 requests a window, before it was 700. " +
+		"The broker goes by that; correct the configuration if it has the old number, and check the plans that count on it.")
 }
 
 func TestOthers(t *testing.T) {

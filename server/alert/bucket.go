@@ -58,15 +58,22 @@ func (b *bucket) over(now time.Time) bool {
 	return now.Sub(b.seen) >= period
 }
 
+// settled reports whether the quota is known for certain: one that was learned is
+// once a refusal taught it.
+func settled(s *quota.Status) bool {
+	return s.Quota > 0 && (s.Provenance != quota.Learned || s.Confidence.Confirmed > 0)
+}
+
 // see takes a new status. It reports the quota before, if the upstream now
-// tells another one, else 0.
+// tells another one, or refused at another one, else 0.
 func (b *bucket) see(now time.Time, s quota.Status) (was int64) {
 	turned := b.seen.IsZero() || b.over(now) || s.ResetAt.Sub(b.last.ResetAt) > b.period()/2
-	if b.quota > 0 && s.Quota > 0 && s.Quota != b.quota && s.Provenance == quota.Told {
+	upstreams := s.Provenance == quota.Told || s.Provenance == quota.Learned
+	if b.quota > 0 && settled(&s) && s.Quota != b.quota && upstreams {
 		was = b.quota
 	}
 	b.last, b.seen = s, now
-	if s.Quota > 0 {
+	if settled(&s) {
 		b.quota = s.Quota
 	}
 	if !s.ResetAt.IsZero() {

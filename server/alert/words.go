@@ -28,9 +28,9 @@ func bucketFires(n *Notice) string {
 			"by itself; if this comes often, somebody else may use the same credentials, or the limit is lower than it is thought to be.",
 			because(s.CoolReason), moment(n.At, s.CoolUntil))
 	case LimitChanged:
-		return fmt.Sprintf("the upstream now tells %s a window, before it was %s. The broker goes by that; "+
+		return fmt.Sprintf("the upstream now %s %s a window, before it was %s. The broker goes by that; "+
 			"correct the configuration if it has the old number, and check the plans that count on it.",
-			amount(s.Quota, s.Unit), count(n.Was))
+			says(s.Provenance), amount(s.Quota, s.Unit), count(n.Was))
 	case Others:
 		return fmt.Sprintf("%s of the %s in this window were spent by somebody who does not ask the broker (%s). "+
 			"Find who uses these credentials directly, and let them ask the broker or have credentials of their own.",
@@ -40,6 +40,14 @@ func bucketFires(n *Notice) string {
 			"Slow down or put off what can wait, or ask the provider for more.",
 			moment(n.At, n.RunsOutAt), span(s.ResetAt.Sub(n.RunsOutAt)), clock(n.At, s.ResetAt), count(s.Remaining), amount(s.Quota, s.Unit))
 	}
+}
+
+// says is how the upstream makes a quota known.
+func says(p quota.Provenance) string {
+	if p == quota.Learned {
+		return "refuses after"
+	}
+	return "tells"
 }
 
 func remains(n *Notice) string {
@@ -106,7 +114,7 @@ func userFires(n *Notice) string {
 	case Cooldown:
 		return "for whom the upstream said to wait. The broker holds their callers back by itself."
 	case LimitChanged:
-		return "whose quota the upstream now tells otherwise than before. The broker goes by that."
+		return "whose quota is another than before: the upstream tells so, or refuses at another number. The broker goes by that."
 	default:
 		return "whose quota is spent by somebody who does not ask the broker as well. Find who calls for them directly."
 	}
