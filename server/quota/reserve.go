@@ -286,6 +286,12 @@ func (b *Bucket) restore(now instant, r Reservation) {
 	if !b.stored() && (b.lesson == nil || b.logged()) || r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
 		return
 	}
+	b.resume(now, r)
+}
+
+// resume goes on with a window that an earlier owner recorded.
+func (b *Bucket) resume(now instant, r Reservation) {
+	period := b.rule.Window.period()
 	b.turned, b.ident, b.seen = min(instant(r.Began), now), instant(r.Began), false
 	if b.kind != nil {
 		b.kind.firstUse = b.turned
