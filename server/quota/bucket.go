@@ -34,7 +34,7 @@ type Bucket struct {
 	// lapsed is an upper bound of how much of a − aCov lapsed unheard.
 	lapsed int64
 	// lost is the cost in this window of calls that were not heard of, and that
-	// the upstream may have counted.
+	// the upstream may have counted; and what was used of it before we came.
 	lost int64
 	// flying counts the permits in o.
 	flying int32

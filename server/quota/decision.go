@@ -114,9 +114,8 @@ type Status struct {
 	// Used is the units that this window has lost, whoever took them, and what is
 	// on its way; 0 when the quota is not known.
 	Used int64
-	// Others is how many of those the upstream counted and we did not send, as
-	// far as its numbers show: in the first window also what was used before we
-	// came. OthersToday is what others took since midnight in the window's time
+	// Others is how many of those the upstream counted since we came and we did not
+	// send, as far as its numbers show. OthersToday is what others took since midnight in the window's time
 	// zone, as seen so far.
 	Others, OthersToday int64
 	// Outstanding is the permits that are granted and not settled, Waiting the

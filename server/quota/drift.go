@@ -25,9 +25,6 @@ type drift struct {
 	// seen is what others took in this window, before what they took in each of
 	// the last: the greatest, fading.
 	seen, before int64
-	// base is what had been used when we came, of this window: nobody knows whose
-	// that was.
-	base int64
 	// burst is the most that others took between a grant and its call's arrival,
 	// beyond their rate, fading, in burstFades of a unit. doubted is one that a
 	// doubtful number shows.
@@ -70,10 +67,11 @@ func (b *Bucket) follow(w *news) {
 		if foreign == 0 {
 			return
 		}
-		b.drift = &drift{}
 		if w.promised == 0 {
-			b.drift.base = foreign
+			b.lost += foreign // used before we came: nobody knows by whom
+			return
 		}
+		b.drift = &drift{}
 	}
 	d := b.drift
 	if w.passed {
@@ -92,7 +90,14 @@ func (b *Bucket) follow(w *news) {
 	if w.blocked && foreign > 0 {
 		d.refused(b.quota)
 	}
-	d.see(b.dayOf(w.now), foreign-d.base)
+	d.see(b.dayOf(w.now), foreign)
+}
+
+// undrift forgets what a number showed that turned out false.
+func (b *Bucket) undrift() {
+	if b.drift != nil {
+		b.drift.doubted = 0
+	}
 }
 
 // see adds to what others took.
@@ -135,16 +140,15 @@ func (d *drift) rest() {
 func (d *drift) turn() {
 	d.before = max(d.seen, d.before-d.before/rateFades-1)
 	d.burst -= d.burst / burstFades
-	d.seen, d.doubted, d.base = 0, 0, 0
+	d.seen, d.doubted = 0, 0
 }
 
-// others is what others took in this window, and what was used of it before we
-// came.
+// others is what others took in this window.
 func (d *drift) others() int64 {
 	if d == nil {
 		return 0
 	}
-	return d.base + d.seen
+	return d.seen
 }
 
 // rate is what others take in a window.

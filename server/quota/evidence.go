@@ -36,7 +36,6 @@ type memory struct {
 // report is what is kept of one.
 type report struct {
 	news
-	by      string
 	verdict Verdict
 	effect  string
 }
@@ -66,7 +65,7 @@ func (l *Ledger) remember(b *Bucket, s *answerState, w *news, effect string) {
 	}
 	kept.heard++
 	r := kept.last(0)
-	r.news, r.by, r.verdict, r.effect = *w, s.by, s.verdict, effect
+	r.news, r.verdict, r.effect = *w, s.verdict, effect
 }
 
 // recollect makes room for reports about a bucket: that of the one that was first

@@ -79,6 +79,8 @@ type Ledger struct {
 	// once it is full.
 	evidence  map[*Bucket]*memory
 	explained []*Bucket
+	// standings are of the callers that others have contradicted.
+	standings map[standingID]*standing
 	oldest    int
 
 	ghosts []ghost

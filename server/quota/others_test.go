@@ -125,15 +125,15 @@ func TestOthersAreShown(t *testing.T) {
 		}
 	}
 	s.settle(1, s.take(0), numbers(1000, 899)) // a hundred before we came
-	shown(1, 100, 0)
+	shown(1, 0, 0)
 	s.settle(3, s.take(2), numbers(1000, 878))
-	shown(3, 120, 20)
+	shown(3, 20, 20)
 	s.settle(4, s.take(3.5), Answer{}) // says nothing
-	shown(4, 120, 20)
+	shown(4, 20, 20)
 	day := 24 * 3600.0
-	shown(day, 120, 0)
+	shown(day, 20, 0)
 	s.settle(day+1, s.take(day), numbers(1000, 870))
-	shown(day+1, 126, 6)
+	shown(day+1, 26, 6)
 }
 
 // A bogus number is nobody's use until a second one says so too.

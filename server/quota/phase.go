@@ -105,6 +105,7 @@ func (b *Bucket) begin(now instant) {
 		h.hull, h.epoch, h.bare = span{}, 0, 0
 	}
 	b.doubtful, b.strayed = false, false
+	b.unblame()
 	b.unrise()
 	b.stopProbes()
 	b.undoubt()

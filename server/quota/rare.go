@@ -14,6 +14,16 @@ type doubts struct {
 	// risen is when an answer first said that more remains than m; a second one
 	// granted after it is believed. quotaRisen is the same of the quota.
 	risen, quotaRisen instant
+	// risenBy is the caller that said the latter. quotaWas is what the quota was
+	// before a fall that nobody else has confirmed, quotaFell when it fell, and
+	// quotaBy by whom.
+	risenBy, quotaBy string
+	quotaWas         int64
+	quotaFell        instant
+	// fellBy is the caller whose number is doubtful, and exposed how many strikes
+	// it has earned by it.
+	fellBy  string
+	exposed int
 	// probeAt and probeWait pace the probes of a bucket that is closed without a
 	// reason to stay closed; zero when it is not.
 	probeAt   instant
@@ -55,6 +65,13 @@ func (b *Bucket) unrise() {
 func (b *Bucket) unriseQuota() {
 	if b.doubts != nil {
 		b.doubts.quotaRisen = 0
+	}
+}
+
+// unblame forgets whose number was doubtful.
+func (b *Bucket) unblame() {
+	if b.doubts != nil {
+		b.doubts.fellBy = ""
 	}
 }
 

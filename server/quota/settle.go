@@ -25,6 +25,9 @@ type news struct {
 	quota, remaining int64
 	// tighten says that the call had no permit: it may only tighten.
 	tighten bool
+	// by is the caller that reports, and alone is true when nobody else does.
+	by    string
+	alone bool
 }
 
 // settle learns from an answer to a call that is no longer outstanding, and says
@@ -140,9 +143,13 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 			b.begin(w.now) // only a turn can have raised it
 			b.n = 0
 		}
+		if b.doubtful {
+			b.expose(w.by, 1)
+		}
 		b.hearM(w.now, r)
 		b.cover(w.a)
 		b.doubtful, b.strayed = false, false
+		b.undrift()
 		b.unrise()
 		b.stopProbes()
 		effect = "a rise, confirmed: believed"
@@ -156,11 +163,16 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 }
 
 // fall takes a lower remaining. More than our own calls explain, and a tenth of
-// the quota, is doubtful: obeyed, but one answer raises it again.
+// the quota, is doubtful: obeyed, but one answer raises it again. Nothing left
+// stays doubtful as long as calls pass all the same.
 func (b *Bucket) fall(w *news) (effect string) {
 	explained := w.held + b.a - b.aCov + b.quota/10
 	doubt := w.vague || !w.blocked && b.tm != 0 && b.m != unbounded && b.m-w.remaining > explained
 	if w.granted >= b.tm {
+		if b.doubtful && b.m == 0 && w.passed && w.cost > 0 {
+			doubt = true
+			b.probeSoon(w.now)
+		}
 		b.doubtful = doubt
 		b.unrise()
 	} else {
@@ -170,6 +182,9 @@ func (b *Bucket) fall(w *news) (effect string) {
 	b.strayed = w.granted < b.turned
 	b.cover(w.a)
 	if doubt {
+		if !w.vague {
+			b.doubt().fellBy = w.by
+		}
 		return "a fall that our own calls do not explain: obeyed"
 	}
 	return "believed"
@@ -194,27 +209,60 @@ func (b *Bucket) logEnd(now instant) {
 }
 
 // takeQuota learns the limit itself: a fall at once, a rise when a second answer
-// confirms it, and never above what was configured.
+// confirms it, and never above what was configured. A rise to more than twice as
+// much needs two callers, where there are any others; one to what it was before only
+// one caller told of a fall needs no more than another that does not.
 func (b *Bucket) takeQuota(w *news) {
 	q := w.quota
 	if q == 0 || q == b.quota {
-		b.unriseQuota()
+		b.agreeQuota(w)
 		return
 	}
+	d := b.doubted()
 	switch {
 	case b.quota == 0:
 		b.m = min(b.m, q)
 	case q < b.quota:
 		b.m = min(b.m, q)
+		b.fallQuota(w)
 	case w.tighten || b.rule.Provenance == Configured && q > b.rule.holds():
 		return
-	case b.doubted().quotaRisen == 0 || w.granted < b.doubts.quotaRisen:
-		b.doubt().quotaRisen = w.now
+	case q == d.quotaWas && w.by != d.quotaBy && w.granted >= d.quotaFell:
+		b.restoreQuota(w)
+	case d.quotaRisen == 0 || w.granted < d.quotaRisen:
+		b.doubt().quotaRisen, b.doubts.risenBy = w.now, w.by
+		return
+	case q > 2*b.quota && w.by == d.risenBy && !w.alone:
 		return
 	}
 	b.quota, b.provenance = q, Told
 	b.unriseQuota()
 	b.unwritten = true
+}
+
+// agreeQuota notes that an answer tells the quota that is held. Only another caller
+// than the one that said so confirms a fall.
+func (b *Bucket) agreeQuota(w *news) {
+	b.unriseQuota()
+	if d := b.doubts; w.quota > 0 && d != nil && d.quotaWas > 0 && w.by != d.quotaBy && w.granted >= d.quotaFell {
+		d.quotaWas, d.quotaBy = 0, ""
+	}
+}
+
+// fallQuota remembers what the quota was, until the fall is confirmed.
+func (b *Bucket) fallQuota(w *news) {
+	d := b.doubt()
+	d.quotaWas, d.quotaFell, d.quotaBy = max(d.quotaWas, b.quota), w.now, w.by
+}
+
+// restoreQuota takes a fall back that another answer contradicts: what remains is
+// then as doubtful.
+func (b *Bucket) restoreQuota(w *news) {
+	d := b.doubts
+	d.fellBy = d.quotaBy
+	b.expose(w.by, mostStrikes)
+	d.quotaWas, d.quotaBy = 0, ""
+	b.doubtful = true
 }
 
 // answered notes that the upstream answered a call: a limit that is not known

@@ -163,6 +163,7 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) news {
 	w := news{
 		now: s.now, granted: s.granted, remaining: Unknown,
 		passed: s.verdict == Passed, blocked: s.blamed[b], vague: s.vague.known() && !s.blamed[b], tighten: s.tighten,
+		by: s.by,
 	}
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
@@ -202,11 +203,22 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 // learn lets a bucket settle an answer, and keeps it to explain if it said
 // anything of the bucket.
 func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
+	if l.distrusts(b, w) {
+		l.remember(b, s, w, "others contradicted this caller: its numbers are ignored")
+		w.quota, w.remaining, w.reset, w.epoch = 0, Unknown, span{}, 0
+		b.settle(w)
+		l.settled(b)
+		return
+	}
+	if w.quota > 2*b.quota {
+		w.alone = l.alone(b, w.by)
+	}
 	before, heardAt := b.m, b.tm
 	effect := b.settle(w)
 	if w.guessed && w.passed {
 		b.learnFall(w, before, heardAt)
 	}
+	l.strike(b)
 	if w.remaining != Unknown || w.reset.known() || w.blocked {
 		l.remember(b, s, w, effect)
 	}

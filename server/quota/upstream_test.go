@@ -168,6 +168,8 @@ type world struct {
 	shrunk  time.Time
 	excused int
 	check   func()
+	// distort makes of an answer what a user's caller reports.
+	distort func(user string, a *Answer)
 	trace   func(format string, args ...any)
 }
 
@@ -384,6 +386,9 @@ func (w *world) report(p *Permit, t told, sent, received time.Time) {
 		a.Observations = []Observation{o}
 	}
 	w.busy--
+	if w.distort != nil {
+		w.distort(p.Scope.User, &a)
+	}
 	deliver := func() {
 		w.ledger.Settle(w.now, p, a)
 		w.logf("report g=%v %+v -> %s", p.GrantedAt.Sub(epoch), short(a.Observations), w.state(p))
