@@ -147,12 +147,6 @@ func (r *run) recall(j *Job) bool {
 	return true
 }
 
-// rooms is the strategy's.
-func (r *run) rooms(c Call, at time.Time) []Room {
-	r.up.change(r.now)
-	return r.up.rooms(c, at)
-}
-
 // arrive is a call at the upstream's door.
 func (r *run) arrive(j *Job) {
 	if keeper, ok := r.strategy.(Doorkeeper); ok {

@@ -15,7 +15,7 @@ func Run(s *Scenario, seed uint64, newStrategy NewStrategy) (*Result, error) {
 	}
 	r.strategy, err = newStrategy(Env{
 		Scenario: r.scenario, Rand: stream(seed, strategyStream, 0),
-		Send: r.send, Recall: r.recall, Enter: r.enter, Rooms: r.rooms, Cost: trueCost,
+		Send: r.send, Recall: r.recall, Enter: r.enter, Rooms: r.up.rooms, Cost: trueCost,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("strategy: %w", err)
@@ -132,6 +132,7 @@ func (r *run) play() {
 func (r *run) pass(now int64) {
 	if now > r.now {
 		r.now, r.time, r.idle = now, instant(now), 0
+		r.up.change(now)
 	}
 }
 
