@@ -24,7 +24,7 @@ func benchLimits(buckets int) []Limit {
 // benchAnswers are those of an upstream that tells nothing, of the widest limit, and
 // of each of the three.
 func benchAnswers() map[string]Answer {
-	told := numbersReset(0, 1<<40, 0)
+	told := numbersReset(0, 0, 0)
 	return map[string]Answer{"silent": {}, "told": told, "told each": each(told, "app", "user", "endpoint")}
 }
 
@@ -55,15 +55,16 @@ func grant(b testing.TB, l *Ledger, now time.Time, s Scope, into *Permit) *Permi
 }
 
 // calls makes one call after the other, with everything that a broker does. Their
-// answers' reset is the next midnight.
+// answers tell what nobody else takes of, until the next midnight.
 func calls(b testing.TB, a Answer) func() {
 	l := NewLedger(&Rules{API: "api", Limits: benchLimits(3)}, 1)
-	now, midnight := epoch, epoch.Add(12*time.Hour)
+	now, midnight, left := epoch, epoch.Add(12*time.Hour), MaxQuota
 	var room Permit
 	return func() {
 		now = now.Add(time.Microsecond)
+		left--
 		for i := range a.Observations {
-			a.Observations[i].Reset.After = midnight.Sub(now)
+			a.Observations[i].Remaining, a.Observations[i].Reset.After = left, midnight.Sub(now)
 		}
 		l.Advance(now)
 		l.Settle(now, grant(b, l, now, call, &room), a)

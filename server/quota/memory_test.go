@@ -64,7 +64,7 @@ func TestBucketBytes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes 400 000 buckets")
 	}
-	told := numbersReset(0, 1<<40, 12*time.Hour)
+	told := numbersReset(0, MaxQuota-1, 12*time.Hour)
 	for _, tt := range []struct {
 		name   string
 		scope  func(int) Scope
