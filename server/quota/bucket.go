@@ -166,6 +166,17 @@ func (b *Bucket) own() int64 {
 
 // advance does what time alone does to the bucket.
 func (b *Bucket) advance(now instant) {
+	if !b.still(now) {
+		b.elapse(now)
+	}
+}
+
+// still reports whether time does nothing to the bucket yet, as it does mostly.
+func (b *Bucket) still(now instant) bool {
+	return b.log == nil && b.kind == nil && b.closure == nil && b.lesson == nil && (now < b.end.lo || b.end.hi == 0)
+}
+
+func (b *Bucket) elapse(now instant) {
 	b.heed()
 	b.log.expire(now)
 	b.advanceKind(now)

@@ -57,15 +57,16 @@ func (l *Ledger) Evidence(b *Bucket) []Evidence {
 	return list
 }
 
-// remember keeps a report about a bucket.
-func (l *Ledger) remember(b *Bucket, s *answerState, w *news, effect string) {
+// remember keeps a report about a bucket, but for its effect.
+func (l *Ledger) remember(b *Bucket, s *answerState, w *news) *report {
 	kept := l.evidence[b]
 	if kept == nil {
 		kept = l.recollect(b)
 	}
 	kept.heard++
 	r := kept.last(0)
-	r.news, r.verdict, r.effect = *w, s.verdict, effect
+	r.news, r.verdict = *w, s.verdict
+	return r
 }
 
 // recollect makes room for reports about a bucket: that of the one that was first

@@ -55,6 +55,7 @@ type Ledger struct {
 	place   []byte
 	routed  []*Bucket
 	read    tellings
+	answer  answerState
 	// of and can are the room of the buckets that an observation is, and can be, of.
 	of, can []*Bucket
 	permits permitQueue

@@ -65,12 +65,19 @@ func (b *Bucket) stored() bool { return b.quota > 0 && !b.gate && !b.logged() &&
 // unreserved reports whether a call of this cost could go but for the store, which
 // has not confirmed as much.
 func (b *Bucket) unreserved(cost int64) bool {
-	return cost > 0 && b.stored() && b.spent()+cost > b.reserved && b.state != ProbingState && b.available() >= cost
+	if cost == 0 || !b.stored() {
+		return false
+	}
+	left := b.available()
+	return b.spentOf(left)+cost > b.reserved && b.state != ProbingState && left >= cost
 }
 
 // spent is what the window has lost, as the upstream may see it: all that is not
 // available, whoever took it.
-func (b *Bucket) spent() int64 { return min(max(0, b.quota-b.available()), b.quota) }
+func (b *Bucket) spent() int64 { return b.spentOf(b.available()) }
+
+// spentOf is what is spent where so much is left.
+func (b *Bucket) spentOf(left int64) int64 { return min(max(0, b.quota-left), b.quota) }
 
 // refill asks for the next chunk early, when half of the last is used; and for
 // what was settled to be written once that is a chunk, so that a crash wastes no
@@ -86,8 +93,9 @@ func (l *Ledger) refill(b *Bucket) {
 		return
 	}
 	spent := b.spent()
-	short := b.reserved < b.quota && spent+b.chunk()/2 >= b.reserved
-	if short || spent-b.o >= b.settled+b.chunk() {
+	chunk := b.chunk()
+	short := b.reserved < b.quota && spent+chunk/2 >= b.reserved
+	if short || spent-b.o >= b.settled+chunk {
 		l.wanting[b] = struct{}{}
 	}
 }

@@ -31,10 +31,9 @@ type news struct {
 }
 
 // settle learns from an answer to a call that is no longer outstanding, and says
-// in a few words what it made of it.
-func (b *Bucket) settle(said *news) (effect string) {
-	w := *said
-	b.overlook(&w)
+// in a few words what it made of it. Of the news it drops what it does not use.
+func (b *Bucket) settle(w *news) (effect string) {
+	b.overlook(w)
 	when := b.place(w.now, w.granted, w.reset, w.epoch)
 	if when == eitherWindow {
 		w.reset = span{}
@@ -45,22 +44,22 @@ func (b *Bucket) settle(said *news) (effect string) {
 		return "of an earlier window: its numbers are ignored"
 	case when == nextWindow:
 		effect = "proves that the window turned"
-		b.prove(&w)
+		b.prove(w)
 	case when == sameAsLast:
 		effect = "shows that the window had not turned yet"
-		b.unturn(&w)
+		b.unturn(w)
 	default:
 		if !w.tighten || b.endTightens(w.reset) {
 			b.learnEnd(w.now, w.reset, w.epoch)
 		}
 		b.usedFirst(w.now, w.granted)
-		b.tallyError(&w)
-		effect = b.takeNumbers(&w)
+		b.tallyError(w)
+		effect = b.takeNumbers(w)
 	}
-	b.count(&w)
-	b.follow(&w)
+	b.count(w)
+	b.follow(w)
 	if b.lesson != nil {
-		b.lesson.mark(b, &w)
+		b.lesson.mark(b, w)
 	}
 	return effect
 }

@@ -23,23 +23,22 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	s.permit, s.took, s.free = p, a.Costs, a.Free
 	// A limit that this answer is the first to tell of counts the permit too, so
 	// the permit ends only after it was found.
-	told := l.attribute(&s, a.Observations)
+	told := l.attribute(s, a.Observations)
 	l.permits.remove(p, ended)
 	p.blamed = s.firstBlamed()
 	for i := range p.charges {
 		c := &p.charges[i]
-		l.settleCharge(&s, c, told.of(c.bucket), late && !p.holds(c.bucket), &a)
+		l.settleCharge(s, c, told.of(c.bucket), late && !p.holds(c.bucket), &a)
 	}
 	p.slotted = false
 	for _, t := range told {
 		if !p.charged(t.bucket) {
-			w := s.newsOf(t.bucket, t.o)
-			l.learn(&s, t.bucket, &w)
+			l.learn(s, t.bucket, s.newsOf(t.bucket, t.o))
 		}
 	}
-	l.hold(&s, &a)
-	l.passed(&s)
-	l.forgetUnseen(&s)
+	l.hold(s, &a)
+	l.passed(s)
+	l.forgetUnseen(s)
 	return true
 }
 
@@ -73,12 +72,11 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	for _, b := range s.route {
 		b.advance(t)
 	}
-	for _, t := range l.attribute(&s, a.Observations) {
-		w := s.newsOf(t.bucket, t.o)
-		l.learn(&s, t.bucket, &w)
+	for _, t := range l.attribute(s, a.Observations) {
+		l.learn(s, t.bucket, s.newsOf(t.bucket, t.o))
 	}
-	l.hold(&s, &a)
-	l.forgetUnseen(&s)
+	l.hold(s, &a)
+	l.forgetUnseen(s)
 }
 
 // answerState is an answer on its way through the buckets.
@@ -105,6 +103,8 @@ type answerState struct {
 	// stale is true when the refusal is about a window that has ended, spare when
 	// the response told of a bucket with something left.
 	stale, spare bool
+	// news is the room of what it says of one bucket.
+	news news
 }
 
 // routeOf is the buckets that count the permit's call, brought up to date: those
@@ -124,11 +124,12 @@ func (l *Ledger) routeOf(now instant, p *Permit) []*Bucket {
 	return route
 }
 
-func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a *Answer) answerState {
-	s := answerState{
-		now: now, granted: granted, scope: scope,
-		by: a.By, verdict: a.Verdict, maxReset: l.rules.maxReset(),
-	}
+// readAnswer begins with an answer: in the room of the last.
+func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a *Answer) *answerState {
+	s := &l.answer
+	*s = answerState{}
+	s.now, s.granted, s.scope = now, granted, scope
+	s.by, s.verdict, s.maxReset = a.By, a.Verdict, l.rules.maxReset()
 	// A report cannot speak of the future, nor of an answer that came before the
 	// call was granted: both would narrow a reset wrongly.
 	s.received = now
@@ -158,13 +159,14 @@ func (s *answerState) bounds(b *Bucket, r Reset) span {
 	return b.bounds(r, s.sent, s.received, s.maxReset)
 }
 
-// newsOf is what the answer says of the bucket; o is nil when that is nothing.
-func (s *answerState) newsOf(b *Bucket, o *Observation) news {
-	w := news{
-		now: s.now, granted: s.granted, remaining: Unknown,
-		passed: s.verdict == Passed, blocked: s.blamed[b], vague: s.vague.known() && !s.blamed[b], tighten: s.tighten,
-		by: s.by,
-	}
+// newsOf is what the answer says of the bucket, good until the next call; o is nil
+// when that is nothing.
+func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
+	w := &s.news
+	*w = news{}
+	w.now, w.granted, w.remaining, w.by = s.now, s.granted, Unknown, s.by
+	w.passed, w.blocked, w.tighten = s.verdict == Passed, s.blamed != nil && s.blamed[b], s.tighten
+	w.vague = s.vague.known() && !w.blocked
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
 		w.quota, w.remaining = min(o.Quota, MaxQuota), min(o.Remaining, MaxQuota)
@@ -197,14 +199,14 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		l.settled(b)
 		return
 	}
-	l.learn(s, b, &w)
+	l.learn(s, b, w)
 }
 
 // learn lets a bucket settle an answer, and keeps it to explain if it said
 // anything of the bucket.
 func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	if l.distrusts(b, w) {
-		l.remember(b, s, w, "others contradicted this caller: its numbers are ignored")
+		l.remember(b, s, w).effect = "others contradicted this caller: its numbers are ignored"
 		w.quota, w.remaining, w.reset, w.epoch = 0, Unknown, span{}, 0
 		b.settle(w)
 		l.settled(b)
@@ -214,14 +216,17 @@ func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 		w.alone = l.alone(b, w.by)
 	}
 	before, heardAt := b.m, b.tm
-	effect := b.settle(w)
+	var kept *report
+	if w.remaining != Unknown || w.reset.known() || w.blocked {
+		kept = l.remember(b, s, w)
+	}
+	if effect := b.settle(w); kept != nil {
+		kept.effect = effect
+	}
 	if w.guessed && w.passed {
 		b.learnFall(w, before, heardAt)
 	}
 	l.strike(b)
-	if w.remaining != Unknown || w.reset.known() || w.blocked {
-		l.remember(b, s, w, effect)
-	}
 	l.settled(b)
 }
 
@@ -233,7 +238,8 @@ func (l *Ledger) conclude(b *Bucket) {
 	}
 	heard := b.lesson.refusedAt
 	effect := b.conclude()
-	l.remember(b, &answerState{verdict: Refused}, &news{now: heard, granted: heard, quota: b.quota, remaining: Unknown}, effect)
+	kept := l.remember(b, &answerState{verdict: Refused}, &news{now: heard, granted: heard, quota: b.quota, remaining: Unknown})
+	kept.effect = effect
 }
 
 // settled tells the ledger that a bucket's state is another.
