@@ -77,6 +77,7 @@ func trueCost(j *Job) int64 {
 
 // hold books that the strategy has a job, or by -1 that it has sent it.
 func (r *run) hold(j *Job, n int64) {
+	r.up.change(r.now)
 	for _, b := range j.buckets {
 		b.turn(r.now)
 		b.hold(r.now)

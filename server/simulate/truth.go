@@ -55,6 +55,7 @@ func (b *bucket) imagined() *bucket {
 
 // settle lets all buckets' windows end that are over by now.
 func (u *Upstream) settle(now int64) {
+	u.change(now)
 	for _, r := range u.rules {
 		for _, b := range r.buckets {
 			b.turn(now)
