@@ -248,6 +248,8 @@ func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 		return sameAsLast
 	case lastEnd.known():
 		return pastWindow // one that came and went between the last and this
+	case last:
+		return pastWindow // of which nothing was known when it ended
 	}
 	return thisWindow
 }

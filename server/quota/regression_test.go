@@ -351,3 +351,21 @@ func TestTalliesAddUp(t *testing.T) {
 }
 
 var _ = rapid.Check
+
+// A late answer of the window before the first one that anything was known of was
+// taken for this one's. Its end then lay anywhere in two windows, and all that this
+// one had counted was charged to the next.
+func TestLateAnswerOfAWindowThatWasNotKnown(t *testing.T) {
+	s := newSteps(t, fixed(100, 10*time.Second))
+	late, next := s.take(0.8), s.take(0.9) // the upstream's window turns at 1
+	s.settle(1.1, next, numbersReset(100, 99, 10*time.Second))
+	ends := s.explain(1.1, "app").EndLo
+	s.settle(1.2, late, numbersReset(100, 20, time.Second))
+	if got := s.explain(1.2, "app").EndLo; !got.Equal(ends) {
+		t.Errorf("ends at %v or later, want %v", got.Sub(epoch), ends.Sub(epoch))
+	}
+	for range 50 {
+		s.settle(2.2, s.take(2), Answer{})
+	}
+	s.available(12.5, "app", 100)
+}
