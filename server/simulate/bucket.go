@@ -30,6 +30,8 @@ type window struct {
 	// counted is the units that we took, foreign those of others, wasted those of
 	// refused calls where they cost.
 	counted, foreign, wasted int64
+	// calls is how many of ours it counted.
+	calls int64
 	// refused is the calls for which there was no room; unaware those of them that
 	// were sent before a refusal could be known of, probes those that were meant
 	// to find out.
@@ -127,6 +129,7 @@ func (b *bucket) take(now, cost int64, q Request) (lockout int64) {
 		return 0
 	}
 	b.window.counted += cost
+	b.window.calls++
 	if b.refusedAt != 0 {
 		lockout = now - b.refusedAt
 		b.refusedAt, b.warnedAt = 0, 0

@@ -112,11 +112,13 @@ func (u *Upstream) judged(b *bucket, w window) Window {
 		Quota: b.rule.available(w), Counted: w.counted,
 		Refused: w.refused, Unaware: w.unaware, Probes: w.probes,
 	}
-	held := w.held / int64(u.api.Latency.typical())
+	// Calls that were not made would have cost as much as those that were.
+	each := max(1, w.counted/max(1, w.calls))
+	held := each * (w.held / int64(u.api.Latency.typical()))
 	if b.rule.Window.Concurrent {
 		j.Counted, held = w.busy/int64(time.Millisecond), w.held/int64(time.Millisecond)
 	}
-	j.Wanted = j.Counted + w.open + w.left + held
+	j.Wanted = j.Counted + each*(w.open+w.left) + held
 	j.Contended = j.Wanted > j.Quota && !u.disturbed(b.rule, w) && !b.overruled(w)
 	return j
 }

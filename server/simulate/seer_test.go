@@ -51,11 +51,10 @@ func (s *seer) try(now time.Time, j *Job) bool {
 		return false
 	}
 	j.Probe = s.refused
-	cost := s.env.Cost(j)
 	rooms := s.env.Rooms(j.Call, now)
-	for _, room := range rooms {
+	for i, room := range rooms {
 		name := bucketName{room.Limit, room.Key}
-		if s.out[name]+cost > room.Left {
+		if s.out[name]+costOf(j, i) > room.Left {
 			until := room.Until
 			if !until.After(now) {
 				until = now.Add(time.Second) // what is on its way closes it
@@ -69,11 +68,16 @@ func (s *seer) try(now time.Time, j *Job) bool {
 		e := event{at: now.Add(f.wait+f.request).UnixNano() + 1, job: j}
 		s.arrivals.push(e)
 		s.alarm(instant(e.at))
-		for _, room := range rooms {
-			s.out[bucketName{room.Limit, room.Key}] += cost
+		for i, room := range rooms {
+			s.out[bucketName{room.Limit, room.Key}] += costOf(j, i)
 		}
 	}
 	return true
+}
+
+// costOf is what a job takes of the i-th of its buckets.
+func costOf(j *Job, i int) int64 {
+	return j.buckets[i].rule.cost(Request{Cost: j.truth, Free: j.free})
 }
 
 func (s *seer) wait(name bucketName, until time.Time, j *Job) {
@@ -111,8 +115,8 @@ func (s *seer) Advance(now time.Time) {
 	s.wake = time.Time{}
 	for at, ok := s.arrivals.next(); ok && at <= now.UnixNano(); at, ok = s.arrivals.next() {
 		j := s.arrivals.pop().job
-		for _, b := range j.buckets {
-			s.out[bucketName{b.rule.Name, b.key}] -= s.env.Cost(j)
+		for i, b := range j.buckets {
+			s.out[bucketName{b.rule.Name, b.key}] -= costOf(j, i)
 		}
 	}
 	for _, q := range s.blocked {

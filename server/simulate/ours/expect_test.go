@@ -35,6 +35,11 @@ var missed = map[string]string{
 	"tightest, 300 and 40, lagging":          "2.157 429s of 10 000 calls, want at most 1; 95.5% of the quota used, want 97%",
 	"kinds, counter":                         "1247 429s of 10 000 calls, want at most 0; 54.1333% of the quota used, want 97%",
 	"stalls, never a reset":                  "49.14 429s of 10 000 calls, want at most 0",
+	"hostile, values=[overused]":             "45.25% of the quota used, want 95%",
+	"hostile, values=[far_reset, huge_limit, negative, overused, nan]": "85.7273% of the quota used, want 95%",
+	"costs, tokens":       "59.95 429s of 10 000 calls, want at most 10",
+	"costs, free answers": "60.3409% of the quota used, want 95%",
+	"several, percent":    "10% of the quota used, want 90%",
 }
 
 // TestExpectations plays every variant of every scenario that comes with package
