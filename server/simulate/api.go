@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -172,12 +173,9 @@ func (p Problem) String() string {
 
 // Error has one line for each problem.
 func (e *Error) Error() string {
-	text := ""
+	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
-		if i > 0 {
-			text += "\n"
-		}
-		text += p.String()
+		lines[i] = p.String()
 	}
-	return text
+	return strings.Join(lines, "\n")
 }

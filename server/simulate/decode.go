@@ -111,7 +111,7 @@ func (r *reader) word(n *node, path string, to reflect.Value) string {
 		r.wrong(n, path, "must be text")
 		return ""
 	}
-	if c, ok := to.Interface().(chooser); ok && !slices.Contains(c.choices(), n.text) {
+	if c, ok := reflect.TypeAssert[chooser](to); ok && !slices.Contains(c.choices(), n.text) {
 		r.wrong(n, path, "must be one of "+strings.Join(c.choices(), ", "))
 		return ""
 	}

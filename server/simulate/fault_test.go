@@ -38,7 +38,9 @@ func TestFaultsFire(t *testing.T) {
 		{"outage by 503", func(s *Scenario) {
 			s.Upstream.Outages = []Outage{{From: 30 * time.Second, For: 10 * time.Second, Status: 503, RetryAfter: time.Second}}
 		}, func(r *Result) bool { return r.Failed == r.Fired.Outages && r.Failed > 32 }},
-		{"others", func(s *Scenario) { s.Upstream.Others = []Other{{Share: 0.3, Bursts: Bursts{On: time.Second, Off: time.Second}}} }, func(r *Result) bool {
+		{"others", func(s *Scenario) {
+			s.Upstream.Others = []Other{{Share: 0.3, Bursts: Bursts{On: time.Second, Off: time.Second}}}
+		}, func(r *Result) bool {
 			return r.Fired.Foreign > 10 && r.Served < 2200
 		}},
 	} {

@@ -63,8 +63,9 @@ func (n *node) shown() string {
 		return "{…}"
 	case list:
 		return "[…]"
+	default:
+		return n.text
 	}
-	return n.text
 }
 
 // flow is the node as YAML in one line.
@@ -82,11 +83,12 @@ func (n *node) flow() string {
 			parts = append(parts, item.flow())
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
+	default:
+		for _, e := range n.entries {
+			parts = append(parts, fmt.Sprintf("%q: %s", e.name, e.value.flow()))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
 	}
-	for _, e := range n.entries {
-		parts = append(parts, fmt.Sprintf("%q: %s", e.name, e.value.flow()))
-	}
-	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // reader makes nodes of a file, and gathers what is wrong with it.

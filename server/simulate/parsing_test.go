@@ -47,7 +47,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a: 1\n---\nb: 2", `f:1:1: file: must have one document: a scenario`},
 		{"name: \x01", "f:1:1: file: must be UTF-8 of at most 65536 bytes without control characters"},
 		{strings.Repeat("[", 30), `f:1:25: file: "[": nested more than 24 deep`},
-		{minimal + "nmae: x", `f:4:1: file: "nmae": unknown key: keys are name, about, `},
+		{minimal + "nom: x", `f:4:1: file: "nom": unknown key: keys are name, about, `},
 		{minimal + "name: x", `f:4:1: file: "name": duplicate key: leave one of them out`},
 		{minimal + "about: &a x", `f:4:8: about: anchors, aliases, merge keys and tags are not read: write the value out`},
 		{minimal + "about:", `f:4:1: about: has no value: give it one, or leave the key out`},

@@ -56,7 +56,7 @@ func (c checker) count(field string, n, least, most int64) {
 	c.must(least <= n && n <= most, field, n, fmt.Sprintf("must be from %d to %d", least, most))
 }
 
-func (c checker) word(field string, value string, w chooser) {
+func (c checker) word(field, value string, w chooser) {
 	c.must(value == "" || slices.Contains(w.choices(), value), field, value, "must be one of "+strings.Join(w.choices(), ", "))
 }
 
