@@ -63,6 +63,9 @@ type Bucket struct {
 	doubts *doubts
 	// drift is what others take; nil as long as nobody does.
 	drift *drift
+	// governor is nil for a bucket that is no gate, or of which nothing was refused
+	// for long.
+	governor *governor
 	// lesson is nil for a bucket that learns nothing by its own count.
 	lesson *lesson
 }
@@ -185,6 +188,9 @@ func (b *Bucket) elapse(now instant) {
 		b.turn(now)
 	}
 	b.cooldown.advance(now)
+	if b.governor != nil && b.governor.over(now) {
+		b.governor = nil
+	}
 }
 
 // decide is whether the bucket alone allows a call of this cost, and if not,
@@ -194,8 +200,10 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 		return why, retry, why == CoolingDown
 	}
 	switch {
-	case b.gate || b.state == ProbingState:
+	case b.state == ProbingState:
 		return NoReason, 0, false
+	case b.gate:
+		return b.governed(now)
 	case b.quota > 0 && cost > b.quota:
 		return TooLarge, 0, true
 	case b.quota == 0 && !b.asked && b.m == unbounded:
@@ -271,6 +279,9 @@ func (b *Bucket) grant(now instant, cost int64) {
 	case b.state == ProbingState:
 		b.tally.Probes++
 	case b.gate:
+		if b.governor != nil {
+			b.governor.granted(now)
+		}
 	case b.available() >= cost:
 		b.stopProbes()
 	case b.tryDue(now, cost):

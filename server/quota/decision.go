@@ -131,6 +131,9 @@ type Status struct {
 	State      State
 	CoolUntil  time.Time
 	CoolReason string
+	// Rate is what is let through of a group of calls that are refused without a
+	// word, in thousandths of a call a second; 0 when nothing is held back so.
+	Rate int64
 	// Provenance is who told the quota, Confidence what a learned one rests on.
 	Provenance Provenance
 	Confidence Confidence

@@ -136,6 +136,7 @@ func (l *Ledger) passed(s *answerState) {
 func (l *Ledger) shut(now instant, b *Bucket, r refusal) {
 	if b.shut(now, r) {
 		b.tally.Cooldowns++
+		b.govern(now)
 		l.generation++
 		l.revoked = append(l.revoked, Revocation{Scope: b.Key(), Generation: l.generation, Reason: b.reason})
 	}

@@ -54,7 +54,7 @@ var appCall = Scope{API: "api", App: "app", Endpoint: "GET /"}
 func nextDay(n int) float64 { return float64(n) * 86400 }
 
 // Trial 8: a refusal teaches what passed in its window once all that was in flight
-// then is settled.
+// then is settled. Peer bug 23: no call is made until that window ends.
 func TestLessonOfARefusal(t *testing.T) {
 	s := newSteps(t, learnDay(false))
 	s.use(0, 1, appCall)

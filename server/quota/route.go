@@ -303,7 +303,9 @@ func (l *Ledger) forget(b *Bucket) {
 }
 
 // busy reports whether anything still depends on the bucket.
-func (b *Bucket) busy() bool { return b.flying > 0 || b.o > 0 || b.queued > 0 || b.state != Open }
+func (b *Bucket) busy() bool {
+	return b.flying > 0 || b.o > 0 || b.queued > 0 || b.state != Open || b.governor != nil
+}
 
 // anyBusy reports whether any bucket of the rule is busy.
 func (l *Ledger) anyBusy(rule *Limit) bool {

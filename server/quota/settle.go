@@ -268,6 +268,9 @@ func (b *Bucket) restoreQuota(w *news) {
 // has been asked, and a cool-down may be over.
 func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
 	b.asked = true
+	if b.governor != nil {
+		b.governor.heard(granted, passed)
+	}
 	over := b.cooldown.heard(now, granted, passed)
 	switch {
 	case b.refills() || b.concurrent():

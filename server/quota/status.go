@@ -18,6 +18,9 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 	if free := b.available() - b.theirs(at(now)); b.quota > 0 || b.m < unbounded {
 		s.Remaining = max(0, free)
 	}
+	if b.governor != nil && b.governor.ceiling > 0 {
+		s.Rate = b.governor.rate(at(now))
+	}
 	if b.lesson != nil && b.provenance == Learned {
 		s.Confidence = b.lesson.confidence(b.quota)
 	}

@@ -53,14 +53,14 @@ type upstream struct {
 	windows  map[string]*trueWindow
 	rounding rounding
 	epoch    bool
-	bare     bool // an answer says nothing but, if it refuses, which limit is spent
-	refused  int
-	counted  int
-	history  []int64 // counts of the first limit's complete windows
-	taken    []int64 // what others took of each of these
-	// lag is how much too low the use is that lagging tells of: some nodes lag.
-	lag     int64
-	lagging func() bool
+	// An answer of a bare one tells only which limit it refuses for, of a mute nothing.
+	bare, mute bool
+	refused    int
+	counted    int
+	history    []int64 // counts of the first limit's complete windows
+	taken      []int64 // what others took of each of these
+	lag        int64   // how much too low the use is that lagging tells of: some nodes lag
+	lagging    func() bool
 }
 
 func (u *upstream) window(i int, caller string, now time.Time) *trueWindow {
@@ -372,7 +372,7 @@ func (w *world) report(p *Permit, t told, sent, received time.Time) {
 	switch {
 	case w.up.bare && !t.ok:
 		a.Observations = []Observation{{Blocked: true, Says: true, Per: Parts{User: t.refusing.perUser}, Window: Window{Kind: Calendar, Unit: Day}}}
-	case w.up.bare:
+	case w.up.bare, w.up.mute:
 	case !w.chance(w.faults.loseHeaders):
 		o := Observation{Quota: t.quota, Remaining: t.remaining, Blocked: !t.ok && t.remaining == 0}
 		if !w.chance(w.faults.loseReset) {

@@ -1,0 +1,116 @@
+package quota
+
+import (
+	"testing"
+	"time"
+)
+
+// at1 is an instant some seconds after a test's start.
+func at1(seconds float64) instant { return at(at0(seconds)) }
+
+// The curve: 0.7 of what was refused, all of it a climb later, flat there, and
+// steep beyond.
+func TestGovernorsCurve(t *testing.T) {
+	g := governor{refusedAt: at1(0), ceiling: 1000_000, climb: 10 * time.Second}
+	if g.holds(at1(0)) != 0 {
+		t.Fatal("holds the first call")
+	}
+	for seconds, want := range map[float64]int64{0: 700_000, 5: 962_500, 10: 1_000_000, 15: 1_037_500, 20: 1_300_000, 40: 9_100_000} {
+		if got := g.rate(at1(seconds)); got < want*98/100 || got > want*102/100 {
+			t.Errorf("after %v s: %d, want %d", seconds, got, want)
+		}
+	}
+	last := int64(0)
+	for i := range 600 {
+		rate := g.rate(at1(float64(i) / 10))
+		if rate < last {
+			t.Fatalf("falls to %d after %v s", rate, float64(i)/10)
+		}
+		last = rate
+	}
+	if g.over(at1(49)) || !g.over(at1(50)) {
+		t.Error("is not let go after five climbs")
+	}
+}
+
+// One refusal holds nothing back, nor do two that nothing passed between, nor two
+// that are far apart; the second of two that are close says what the upstream
+// takes, and each further one less.
+func TestGovernorNeedsTwoRefusals(t *testing.T) {
+	var g governor
+	passes := func(seconds float64, n int) {
+		for range n {
+			g.heard(at1(seconds), true)
+		}
+	}
+	g.refused(at1(0))
+	g.refused(at1(1))
+	if passes(700, 50); g.ceiling != 0 || g.holds(at1(2)) != 0 {
+		t.Fatalf("holds to %d", g.ceiling)
+	}
+	g.refused(at1(700))
+	if g.ceiling != 0 {
+		t.Fatalf("holds to %d after 700 s", g.ceiling)
+	}
+	passes(705, 60)
+	g.refused(at1(760)) // a call a second
+	if g.ceiling != 1000 || g.rate(at1(760)) != 700 {
+		t.Fatalf("holds to %d, of %d", g.rate(at1(760)), g.ceiling)
+	}
+	g.refused(at1(762)) // a probe; it goes on
+	g.holds(at1(764))
+	passes(764, 10)
+	g.refused(at1(776)) // beyond what was refused
+	if g.ceiling < 700 || g.ceiling > 1010 || g.climb != 2*minClimb {
+		t.Fatalf("holds to %d, for %v", g.ceiling, g.climb)
+	}
+}
+
+// Calls go at an even pace, a tenth of a second's at once.
+func TestGovernorsPace(t *testing.T) {
+	g := governor{refusedAt: at1(0), ceiling: 100_000, climb: maxClimb}
+	sent := 0
+	for i := range 10_000 {
+		if now := at1(float64(i) / 1000); g.holds(now) == 0 {
+			g.granted(now)
+			sent++
+		}
+	}
+	if sent < 700 || sent > 730 {
+		t.Errorf("%d calls in 10 s, want 0.7 of 100 a second and few more", sent)
+	}
+}
+
+// A limit that nobody tells anything of, by windows of a minute or of a second:
+// refusals become few, and nearly all of it is used. Nothing that was learned of
+// the back-off is forgotten between two calls, and an upstream that refuses all
+// is called once a probe: peer bug 14.
+func TestGovernedWorld(t *testing.T) {
+	for name, tc := range map[string]struct {
+		limit       trueLimit
+		mostRefused int
+		leastUsed   int
+	}{
+		"100 a minute": {trueLimit{quota: 100, period: time.Minute}, 80, 5400},
+		"20 a second":  {trueLimit{quota: 20, period: time.Second}, 60, 60_000},
+		"refuses all":  {trueLimit{quota: 0, period: time.Minute}, 80, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			up := &upstream{mute: true, limits: []trueLimit{tc.limit}}
+			w := newWorld(5, epoch, up, &Rules{API: "api"}, faults{rtt: 100 * time.Millisecond})
+			var tick func()
+			tick = func() {
+				if w.waiting["u"] < 30 {
+					w.want("u", 1)
+				}
+				w.after(20*time.Millisecond, tick)
+			}
+			tick()
+			w.run(epoch.Add(time.Hour))
+			t.Logf("%d refused, %d used", up.refused, up.counted)
+			if up.refused > tc.mostRefused || up.counted < tc.leastUsed {
+				t.Errorf("%d refused, want at most %d; %d used, want at least %d", up.refused, tc.mostRefused, up.counted, tc.leastUsed)
+			}
+		})
+	}
+}
