@@ -294,3 +294,45 @@ func heard(limits []Limit, first Answer, all []reported, order []int) model {
 	}
 	return model{}
 }
+
+// What a number may not cover is taken off only while there may be another
+// consumer, or while what came before us is not known: our own count has it already.
+func TestAlone(t *testing.T) {
+	l := Limit{Name: "app", Quota: 20, Window: Window{Kind: Fixed, Period: 10 * time.Second, Aligned: true}, Provenance: Configured}
+	for name, tc := range map[string]struct {
+		began, told int64 // the second of the first call, and what is told to remain
+		want        int64
+	}{
+		"watched from its start, no other seen": {21, 17, 17},
+		"others took two":                       {21, 15, 13},
+		"nobody knows what came before us":      {1, 17, 15},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSteps(t, l)
+			at := float64(tc.began)
+			if at > 10 {
+				s.released(0, s.take(0))
+			}
+			a, b, c := s.take(at), s.take(at), s.take(at)
+			s.settle(at+1, b, numbersReset(20, tc.told, 8*time.Second))
+			s.settle(at+1, a, Answer{})
+			s.settle(at+1, c, Answer{})
+			s.available(at+1, "app", tc.want)
+		})
+	}
+}
+
+// A call that was lost on the way is spent all the same, and so is one that may
+// have been counted after the window turned.
+func TestAloneCountsWhatIsLost(t *testing.T) {
+	s := newSteps(t, Limit{Name: "app", Quota: 20, Window: Window{Kind: Fixed, Period: 10 * time.Second, Aligned: true}, Provenance: Configured})
+	s.released(0, s.take(0))
+	s.take(12) // lapses before the turn
+	s.settle(19.8, s.take(19.8), Answer{})
+	p, q := s.take(21), s.take(21)
+	s.settle(22, q, numbersReset(20, 17, 8*time.Second))
+	s.settle(22, p, Answer{Unanswered: true})
+	s.available(22, "app", 17) // one straddled the turn, one was lost, one answered
+	s.take(23)
+	s.available(29.4, "app", 16)
+}

@@ -150,7 +150,18 @@ func (b *Bucket) confirmed() int64 {
 	if b.m == unbounded || b.concurrent() || b.slides() || b.logged() && b.m == b.quota {
 		return unbounded
 	}
-	return b.m - (b.a - b.aCov)
+	left := b.m - (b.a - b.aCov)
+	if b.alone() {
+		left = max(left, min(b.m, b.quota-b.n-b.lost))
+	}
+	return left
+}
+
+// alone reports whether we are the only consumer, as far as numbers ever showed, and
+// watched this window from its start: all that can be counted in it is then our own,
+// and what a number may not cover need not be taken off it twice.
+func (b *Bucket) alone() bool {
+	return b.drift == nil && b.last != nil && b.quota > 0 && b.windowed() && !b.logged() && !b.guesses()
 }
 
 // own is what our own count leaves us, whatever the numbers say.

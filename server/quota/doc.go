@@ -43,7 +43,10 @@
 //
 // m is the lowest remaining confirmed in this window; a is the running sum of
 // what was settled without numbers, of which aCov is covered by m; n is what was
-// answered in this window; o is what is granted and not settled. What may belong
-// to either of two windows is charged to the new one, and when nobody knows, one
+// answered in this window; o is what is granted and not settled. Where numbers
+// never showed another consumer in windows that we watched from their start, all
+// that is counted is our own, and what m may not cover need not be taken off twice:
+// m and our own count, with what was lost on the way, then bound what is left. What
+// may belong to either of two windows is charged to the new one, and when nobody knows, one
 // probe goes out and its answer is believed.
 package quota
