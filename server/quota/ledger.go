@@ -295,8 +295,6 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 			next = earlier(next, retry)
 		} else if l.held(t, b) {
 			next = earlier(next, l.holdUntil)
-		} else if !b.unreserved(b.want) {
-			next = earlier(next, t) // its queue has not been told yet
 		}
 	}
 	if len(l.ghosts) > 0 {
