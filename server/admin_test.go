@@ -46,11 +46,13 @@ func detailed() broker.QuotaDetail {
 			Status: quota.Status{
 				Limit: "app", Unit: "tokens", Key: quota.Scope{API: "a", App: "b"}, Quota: 100, Remaining: 30,
 				Used: 70, Others: 5, Outstanding: 3, Waiting: 2, ResetAt: noon.Add(time.Minute),
-				State: quota.Ramping, Provenance: quota.Told, Pressure: 0.7,
+				State: quota.Ramping, Provenance: quota.Learned, Pressure: 0.7, Rate: 1500,
+				Confidence: quota.Confidence{Confirmed: 4, ConfirmedAt: noon.Add(-time.Hour), Full: 3, Siblings: 2},
 			},
 			ResetAfter: time.Minute,
 		},
 		EndsAt: noon.Add(time.Second), EndsAfter: time.Second, HeardAt: noon.Add(-2 * time.Second), HeardAgo: 2 * time.Second,
+		ConfirmedAgo: time.Hour,
 	}
 }
 
@@ -58,10 +60,11 @@ func statusOnWire() *pb.QuotaStatus {
 	return &pb.QuotaStatus{
 		Quota: &pb.Quota{
 			Name: "app", Unit: "tokens", Scope: &pb.Scope{Api: "a", App: "b"}, Limit: 100, Remaining: 30,
-			ResetAfter: durationpb.New(time.Minute), State: pb.State_STATE_RAMPING, Provenance: pb.Provenance_PROVENANCE_TOLD, Pressure: 0.7,
+			ResetAfter: durationpb.New(time.Minute), State: pb.State_STATE_RAMPING, Provenance: pb.Provenance_PROVENANCE_LEARNED, Pressure: 0.7,
 		},
-		Used: 70, Others: 5, Outstanding: 3, Waiting: 2,
-		EndsAfter: durationpb.New(time.Second), HeardAgo: durationpb.New(2 * time.Second),
+		Used: 70, Others: 5, Outstanding: 3, Waiting: 2, Rate: 1.5,
+		Confidence: &pb.Confidence{Confirmed: 4, ConfirmedAgo: durationpb.New(time.Hour), Full: 3, Siblings: 2},
+		EndsAfter:  durationpb.New(time.Second), HeardAgo: durationpb.New(2 * time.Second),
 	}
 }
 

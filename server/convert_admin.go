@@ -78,6 +78,18 @@ func quotaStatus(q broker.QuotaDetail) *pb.QuotaStatus {
 		Quota: quotaState(q.Quota), Used: q.Used, Others: q.Others,
 		Outstanding: q.Outstanding, Waiting: q.Waiting,
 		EndsAfter: until(q.EndsAt, q.EndsAfter), HeardAgo: until(q.HeardAt, q.HeardAgo),
+		Confidence: confidence(q), Rate: float64(q.Rate) / 1000,
+	}
+}
+
+// confidence is absent where the limit is not learned.
+func confidence(q broker.QuotaDetail) *pb.Confidence {
+	if q.Provenance != quota.Learned {
+		return nil
+	}
+	c := q.Confidence
+	return &pb.Confidence{
+		Confirmed: c.Confirmed, ConfirmedAgo: until(c.ConfirmedAt, q.ConfirmedAgo), Full: c.Full, Siblings: c.Siblings,
 	}
 }
 

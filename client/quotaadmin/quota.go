@@ -78,6 +78,24 @@ type Quota struct {
 	EndsAfter *Seconds `json:"ends_after_seconds,omitempty"`
 	// HeardAgo is the time since a response last told numbers; nil when none has.
 	HeardAgo *Seconds `json:"heard_ago_seconds,omitempty"`
+	// Confidence is what a learned quota rests on; nil for any other.
+	Confidence *Confidence `json:"confidence,omitempty"`
+	// Rate is how many calls a second are let through of a group that the upstream
+	// refuses without a word; 0 when none are held back so.
+	Rate float64 `json:"rate,omitempty"`
+}
+
+// Confidence is what a learned quota rests on.
+type Confidence struct {
+	// Confirmed is how many windows the upstream refused a call at this number, 0
+	// where other users' buckets say so; ConfirmedAgo is the time since it last did.
+	Confirmed    int64    `json:"confirmed"`
+	ConfirmedAgo *Seconds `json:"confirmed_ago_seconds,omitempty"`
+	// Full is how many windows were used up since without a refusal.
+	Full int64 `json:"full"`
+	// Siblings is by how many more of the other users' buckets learned this number
+	// than another.
+	Siblings int64 `json:"siblings"`
 }
 
 // Total sums up the buckets of one limit.
@@ -124,6 +142,17 @@ func quota(in *pb.QuotaStatus) Quota {
 		Outstanding: in.GetOutstanding(), Waiting: in.GetWaiting(), ResetAfter: seconds(q.GetResetAfter()),
 		State: state(q.GetState()), CooldownAfter: seconds(q.GetCooldownAfter()), CooldownReason: q.GetCooldownReason(),
 		Provenance: provenance(q.GetProvenance()), EndsAfter: seconds(in.GetEndsAfter()), HeardAgo: seconds(in.GetHeardAgo()),
+		Confidence: confidence(in.GetConfidence()), Rate: in.GetRate(),
+	}
+}
+
+func confidence(in *pb.Confidence) *Confidence {
+	if in == nil {
+		return nil
+	}
+	return &Confidence{
+		Confirmed: in.GetConfirmed(), ConfirmedAgo: seconds(in.GetConfirmedAgo()),
+		Full: in.GetFull(), Siblings: in.GetSiblings(),
 	}
 }
 

@@ -62,6 +62,9 @@ type QuotaDetail struct {
 	// since; zero when none has.
 	HeardAt  time.Time
 	HeardAgo time.Duration
+	// ConfirmedAgo is the time since a refusal last confirmed a learned quota; 0 when
+	// none has.
+	ConfirmedAgo time.Duration
 }
 
 // LimitSum sums up the buckets of one limit.
@@ -144,6 +147,9 @@ func (s *shard) detailLocked(now time.Time, b *quota.Bucket) QuotaDetail {
 	d.EndsAfter = until(now, d.EndsAt)
 	if !d.HeardAt.IsZero() {
 		d.HeardAgo = until(d.HeardAt, now)
+	}
+	if at := d.Confidence.ConfirmedAt; !at.IsZero() {
+		d.ConfirmedAgo = until(at, now)
 	}
 	return d
 }

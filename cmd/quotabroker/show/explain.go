@@ -75,7 +75,7 @@ func summary(x *quotaadmin.Bucket) string {
 		parts = append(parts, fmt.Sprintf("%s of %s%s remain", number(x.Remaining), number(x.Quota.Quota), unit(x.Unit)))
 	}
 	if x.Quota.Quota >= 0 {
-		parts = append(parts, "the quota is "+told(x.Provenance))
+		parts = append(parts, "the quota is "+told(x.Provenance)+restsOn(x.Confidence))
 	}
 	state := standing(&x.Quota)
 	if x.CooldownReason != "" {
@@ -94,6 +94,24 @@ func told(provenance string) string {
 	default:
 		return provenance
 	}
+}
+
+// restsOn is what a learned quota rests on.
+func restsOn(c *quotaadmin.Confidence) string {
+	if c == nil {
+		return ""
+	}
+	text := ": more was taken than was ever refused"
+	switch {
+	case c.Confirmed > 0:
+		text = fmt.Sprintf(": the upstream refused at this number %s, last %s ago", times(c.Confirmed), span(c.ConfirmedAgo))
+	case c.Siblings > 0:
+		text = fmt.Sprintf(": the buckets of other users learned it, %d more than learned another", c.Siblings)
+	}
+	if c.Full > 0 {
+		text += fmt.Sprintf("; used up %s since without a refusal", times(c.Full))
+	}
+	return text
 }
 
 // numbers are those of the model, in words.

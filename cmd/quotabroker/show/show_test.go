@@ -68,6 +68,30 @@ func unknown() quotaadmin.Quota {
 	return quotaadmin.Quota{API: "github", App: "\x1b[2J", Limit: "quota", Unit: "requests", Quota: -1, Remaining: -1, State: "ramping", Provenance: "nobody"}
 }
 
+// learned are buckets of users whose quota was learned, and a gate that is held to
+// a rate.
+func learned() []quotaadmin.Quota {
+	sure, siblings, least := day(), day(), day()
+	for i, q := range []*quotaadmin.Quota{&sure, &siblings, &least} {
+		q.User, q.Provenance, q.EndsAfter, q.Others = string(rune('a'+i)), "learned", nil, 0
+	}
+	sure.Confidence = &quotaadmin.Confidence{Confirmed: 3, ConfirmedAgo: of(26 * time.Hour), Full: 1, Siblings: 3}
+	siblings.Confidence = &quotaadmin.Confidence{Siblings: 3}
+	least.Confidence = &quotaadmin.Confidence{}
+	gate := unknown()
+	gate.App, gate.Limit, gate.State, gate.Rate = "app-1", "backoff", "open", 1.666
+	return []quotaadmin.Quota{sure, siblings, least, gate}
+}
+
+func TestLearnedTable(t *testing.T) {
+	golden(t, "learned.txt", Status{Listing: quotaadmin.Listing{Quotas: learned(), Matched: 4}}.WriteTable)
+	x := Explanation{Scope: client.Scope{API: "linkedin", App: "app-1"}}
+	for _, q := range learned() {
+		x.Buckets = append(x.Buckets, quotaadmin.Bucket{Quota: q})
+	}
+	golden(t, "learned-explained.txt", x.WriteText)
+}
+
 func TestStatusTable(t *testing.T) {
 	lasting := day()
 	lasting.App, lasting.Others, lasting.EndsAfter = "", 0, nil

@@ -50,7 +50,7 @@ func (t table) text(line string) { fmt.Fprintln(t, line) }
 
 func (t table) quota(q *quotaadmin.Quota) {
 	t.row(name(q.API), name(q.App), name(q.Limit), key(counted(q)), used(q), number(q.Remaining), span(q.ResetAfter),
-		standing(q), fmt.Sprint(q.Waiting), forecast(q), q.Provenance, heard(q))
+		standing(q), fmt.Sprint(q.Waiting), forecast(q), toldBy(q), heard(q))
 }
 
 // used is how much of the quota is, and how much of that was not acquired.
@@ -67,10 +67,33 @@ func used(q *quotaadmin.Quota) string {
 
 // standing is a bucket's state, and until when where that is known.
 func standing(q *quotaadmin.Quota) string {
-	if q.State == "cooling" && q.CooldownAfter != nil {
+	switch {
+	case q.State == "cooling" && q.CooldownAfter != nil:
 		return "cooling for " + span(q.CooldownAfter)
+	case q.Rate > 0:
+		return fmt.Sprintf("%s, held to %.3g a second", q.State, q.Rate)
 	}
 	return q.State
+}
+
+// toldBy is who told the quota, and what a learned one rests on.
+func toldBy(q *quotaadmin.Quota) string {
+	switch c := q.Confidence; {
+	case c == nil:
+		return q.Provenance
+	case c.Confirmed > 0:
+		return fmt.Sprintf("%s (%s, %s ago)", q.Provenance, times(c.Confirmed), span(c.ConfirmedAgo))
+	case c.Siblings > 0:
+		return fmt.Sprintf("%s (of other users)", q.Provenance)
+	}
+	return fmt.Sprintf("%s (at least)", q.Provenance)
+}
+
+func times(n int64) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprint(n, " times")
 }
 
 func forecast(q *quotaadmin.Quota) string {

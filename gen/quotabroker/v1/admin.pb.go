@@ -291,7 +291,13 @@ type QuotaStatus struct {
 	EndsAfter *durationpb.Duration `protobuf:"bytes,6,opt,name=ends_after,json=endsAfter,proto3" json:"ends_after,omitempty"`
 	// How long ago a response last told numbers of this bucket; absent when none
 	// has.
-	HeardAgo      *durationpb.Duration `protobuf:"bytes,7,opt,name=heard_ago,json=heardAgo,proto3" json:"heard_ago,omitempty"`
+	HeardAgo *durationpb.Duration `protobuf:"bytes,7,opt,name=heard_ago,json=heardAgo,proto3" json:"heard_ago,omitempty"`
+	// What a limit that the broker learned by its own count rests on; absent for any
+	// other.
+	Confidence *Confidence `protobuf:"bytes,8,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	// Calls a second that are let through of a group that the upstream refuses
+	// without a word; 0 when none are held back so.
+	Rate          float64 `protobuf:"fixed64,9,opt,name=rate,proto3" json:"rate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +381,94 @@ func (x *QuotaStatus) GetHeardAgo() *durationpb.Duration {
 	return nil
 }
 
+func (x *QuotaStatus) GetConfidence() *Confidence {
+	if x != nil {
+		return x.Confidence
+	}
+	return nil
+}
+
+func (x *QuotaStatus) GetRate() float64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+// Confidence is what a limit rests on that the broker learned by its own count.
+type Confidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Windows in which the upstream refused a call at this very number; 0 when other
+	// users' buckets say so, or more has passed since than was ever refused.
+	Confirmed int64 `protobuf:"varint,1,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
+	// How long ago it last did; absent when it never did.
+	ConfirmedAgo *durationpb.Duration `protobuf:"bytes,2,opt,name=confirmed_ago,json=confirmedAgo,proto3" json:"confirmed_ago,omitempty"`
+	// Windows that were used up since without a refusal.
+	Full int64 `protobuf:"varint,3,opt,name=full,proto3" json:"full,omitempty"`
+	// By how many more of the other users' buckets learned this number than another.
+	Siblings      int64 `protobuf:"varint,4,opt,name=siblings,proto3" json:"siblings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Confidence) Reset() {
+	*x = Confidence{}
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Confidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Confidence) ProtoMessage() {}
+
+func (x *Confidence) ProtoReflect() protoreflect.Message {
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Confidence.ProtoReflect.Descriptor instead.
+func (*Confidence) Descriptor() ([]byte, []int) {
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Confidence) GetConfirmed() int64 {
+	if x != nil {
+		return x.Confirmed
+	}
+	return 0
+}
+
+func (x *Confidence) GetConfirmedAgo() *durationpb.Duration {
+	if x != nil {
+		return x.ConfirmedAgo
+	}
+	return nil
+}
+
+func (x *Confidence) GetFull() int64 {
+	if x != nil {
+		return x.Full
+	}
+	return 0
+}
+
+func (x *Confidence) GetSiblings() int64 {
+	if x != nil {
+		return x.Siblings
+	}
+	return 0
+}
+
 // QuotaTotal sums up the buckets of one limit.
 type QuotaTotal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -404,7 +498,7 @@ type QuotaTotal struct {
 
 func (x *QuotaTotal) Reset() {
 	*x = QuotaTotal{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[3]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +510,7 @@ func (x *QuotaTotal) String() string {
 func (*QuotaTotal) ProtoMessage() {}
 
 func (x *QuotaTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[3]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +523,7 @@ func (x *QuotaTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaTotal.ProtoReflect.Descriptor instead.
 func (*QuotaTotal) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *QuotaTotal) GetApi() string {
@@ -517,7 +611,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[4]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -529,7 +623,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[4]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -542,7 +636,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ExplainRequest) GetScope() *Scope {
@@ -582,7 +676,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[5]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +688,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[5]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +701,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ExplainResponse) GetDenied() *Denial {
@@ -651,7 +745,7 @@ type BucketExplanation struct {
 
 func (x *BucketExplanation) Reset() {
 	*x = BucketExplanation{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[6]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +757,7 @@ func (x *BucketExplanation) String() string {
 func (*BucketExplanation) ProtoMessage() {}
 
 func (x *BucketExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[6]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +770,7 @@ func (x *BucketExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketExplanation.ProtoReflect.Descriptor instead.
 func (*BucketExplanation) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BucketExplanation) GetStatus() *QuotaStatus {
@@ -754,7 +848,7 @@ type BucketModel struct {
 
 func (x *BucketModel) Reset() {
 	*x = BucketModel{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[7]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +860,7 @@ func (x *BucketModel) String() string {
 func (*BucketModel) ProtoMessage() {}
 
 func (x *BucketModel) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[7]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +873,7 @@ func (x *BucketModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketModel.ProtoReflect.Descriptor instead.
 func (*BucketModel) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BucketModel) GetConfirmed() int64 {
@@ -895,7 +989,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[8]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +1001,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[8]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +1014,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Evidence) GetHeardAgo() *durationpb.Duration {
@@ -1001,7 +1095,7 @@ type Waiter struct {
 
 func (x *Waiter) Reset() {
 	*x = Waiter{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[9]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1107,7 @@ func (x *Waiter) String() string {
 func (*Waiter) ProtoMessage() {}
 
 func (x *Waiter) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[9]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1120,7 @@ func (x *Waiter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiter.ProtoReflect.Descriptor instead.
 func (*Waiter) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Waiter) GetCaller() string {
@@ -1061,7 +1155,7 @@ type ListShadowScoresRequest struct {
 
 func (x *ListShadowScoresRequest) Reset() {
 	*x = ListShadowScoresRequest{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[10]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1167,7 @@ func (x *ListShadowScoresRequest) String() string {
 func (*ListShadowScoresRequest) ProtoMessage() {}
 
 func (x *ListShadowScoresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[10]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1180,7 @@ func (x *ListShadowScoresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShadowScoresRequest.ProtoReflect.Descriptor instead.
 func (*ListShadowScoresRequest) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListShadowScoresRequest) GetApi() string {
@@ -1107,7 +1201,7 @@ type ListShadowScoresResponse struct {
 
 func (x *ListShadowScoresResponse) Reset() {
 	*x = ListShadowScoresResponse{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[11]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1213,7 @@ func (x *ListShadowScoresResponse) String() string {
 func (*ListShadowScoresResponse) ProtoMessage() {}
 
 func (x *ListShadowScoresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[11]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1226,7 @@ func (x *ListShadowScoresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShadowScoresResponse.ProtoReflect.Descriptor instead.
 func (*ListShadowScoresResponse) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListShadowScoresResponse) GetScores() []*ShadowScore {
@@ -1166,7 +1260,7 @@ type ShadowScore struct {
 
 func (x *ShadowScore) Reset() {
 	*x = ShadowScore{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[12]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1272,7 @@ func (x *ShadowScore) String() string {
 func (*ShadowScore) ProtoMessage() {}
 
 func (x *ShadowScore) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[12]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1285,7 @@ func (x *ShadowScore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowScore.ProtoReflect.Descriptor instead.
 func (*ShadowScore) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ShadowScore) GetApi() string {
@@ -1260,7 +1354,7 @@ type ShadowCounts struct {
 
 func (x *ShadowCounts) Reset() {
 	*x = ShadowCounts{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[13]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1366,7 @@ func (x *ShadowCounts) String() string {
 func (*ShadowCounts) ProtoMessage() {}
 
 func (x *ShadowCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[13]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1379,7 @@ func (x *ShadowCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowCounts.ProtoReflect.Descriptor instead.
 func (*ShadowCounts) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ShadowCounts) GetGrantedTaken() int64 {
@@ -1343,7 +1437,7 @@ type ShadowLimit struct {
 
 func (x *ShadowLimit) Reset() {
 	*x = ShadowLimit{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[14]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1449,7 @@ func (x *ShadowLimit) String() string {
 func (*ShadowLimit) ProtoMessage() {}
 
 func (x *ShadowLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[14]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1462,7 @@ func (x *ShadowLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowLimit.ProtoReflect.Descriptor instead.
 func (*ShadowLimit) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ShadowLimit) GetLimit() string {
@@ -1411,7 +1505,7 @@ const file_quotabroker_v1_admin_proto_rawDesc = "" +
 	"\x12ListQuotasResponse\x123\n" +
 	"\x06quotas\x18\x01 \x03(\v2\x1b.quotabroker.v1.QuotaStatusR\x06quotas\x12\x18\n" +
 	"\amatched\x18\x02 \x01(\x03R\amatched\x122\n" +
-	"\x06totals\x18\x03 \x03(\v2\x1a.quotabroker.v1.QuotaTotalR\x06totals\"\x94\x02\n" +
+	"\x06totals\x18\x03 \x03(\v2\x1a.quotabroker.v1.QuotaTotalR\x06totals\"\xe4\x02\n" +
 	"\vQuotaStatus\x12+\n" +
 	"\x05quota\x18\x01 \x01(\v2\x15.quotabroker.v1.QuotaR\x05quota\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x16\n" +
@@ -1420,7 +1514,17 @@ const file_quotabroker_v1_admin_proto_rawDesc = "" +
 	"\awaiting\x18\x05 \x01(\x03R\awaiting\x128\n" +
 	"\n" +
 	"ends_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tendsAfter\x126\n" +
-	"\theard_ago\x18\a \x01(\v2\x19.google.protobuf.DurationR\bheardAgo\"\xf8\x01\n" +
+	"\theard_ago\x18\a \x01(\v2\x19.google.protobuf.DurationR\bheardAgo\x12:\n" +
+	"\n" +
+	"confidence\x18\b \x01(\v2\x1a.quotabroker.v1.ConfidenceR\n" +
+	"confidence\x12\x12\n" +
+	"\x04rate\x18\t \x01(\x01R\x04rate\"\x9a\x01\n" +
+	"\n" +
+	"Confidence\x12\x1c\n" +
+	"\tconfirmed\x18\x01 \x01(\x03R\tconfirmed\x12>\n" +
+	"\rconfirmed_ago\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fconfirmedAgo\x12\x12\n" +
+	"\x04full\x18\x03 \x01(\x03R\x04full\x12\x1a\n" +
+	"\bsiblings\x18\x04 \x01(\x03R\bsiblings\"\xf8\x01\n" +
 	"\n" +
 	"QuotaTotal\x12\x10\n" +
 	"\x03api\x18\x01 \x01(\tR\x03api\x12\x14\n" +
@@ -1540,77 +1644,80 @@ func file_quotabroker_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_quotabroker_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quotabroker_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_quotabroker_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_quotabroker_v1_admin_proto_goTypes = []any{
 	(Order)(0),                       // 0: quotabroker.v1.Order
 	(Verdict)(0),                     // 1: quotabroker.v1.Verdict
 	(*ListQuotasRequest)(nil),        // 2: quotabroker.v1.ListQuotasRequest
 	(*ListQuotasResponse)(nil),       // 3: quotabroker.v1.ListQuotasResponse
 	(*QuotaStatus)(nil),              // 4: quotabroker.v1.QuotaStatus
-	(*QuotaTotal)(nil),               // 5: quotabroker.v1.QuotaTotal
-	(*ExplainRequest)(nil),           // 6: quotabroker.v1.ExplainRequest
-	(*ExplainResponse)(nil),          // 7: quotabroker.v1.ExplainResponse
-	(*BucketExplanation)(nil),        // 8: quotabroker.v1.BucketExplanation
-	(*BucketModel)(nil),              // 9: quotabroker.v1.BucketModel
-	(*Evidence)(nil),                 // 10: quotabroker.v1.Evidence
-	(*Waiter)(nil),                   // 11: quotabroker.v1.Waiter
-	(*ListShadowScoresRequest)(nil),  // 12: quotabroker.v1.ListShadowScoresRequest
-	(*ListShadowScoresResponse)(nil), // 13: quotabroker.v1.ListShadowScoresResponse
-	(*ShadowScore)(nil),              // 14: quotabroker.v1.ShadowScore
-	(*ShadowCounts)(nil),             // 15: quotabroker.v1.ShadowCounts
-	(*ShadowLimit)(nil),              // 16: quotabroker.v1.ShadowLimit
-	nil,                              // 17: quotabroker.v1.ExplainRequest.CostsEntry
-	(*Scope)(nil),                    // 18: quotabroker.v1.Scope
-	(*Quota)(nil),                    // 19: quotabroker.v1.Quota
-	(*durationpb.Duration)(nil),      // 20: google.protobuf.Duration
-	(Priority)(0),                    // 21: quotabroker.v1.Priority
-	(*Denial)(nil),                   // 22: quotabroker.v1.Denial
+	(*Confidence)(nil),               // 5: quotabroker.v1.Confidence
+	(*QuotaTotal)(nil),               // 6: quotabroker.v1.QuotaTotal
+	(*ExplainRequest)(nil),           // 7: quotabroker.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 8: quotabroker.v1.ExplainResponse
+	(*BucketExplanation)(nil),        // 9: quotabroker.v1.BucketExplanation
+	(*BucketModel)(nil),              // 10: quotabroker.v1.BucketModel
+	(*Evidence)(nil),                 // 11: quotabroker.v1.Evidence
+	(*Waiter)(nil),                   // 12: quotabroker.v1.Waiter
+	(*ListShadowScoresRequest)(nil),  // 13: quotabroker.v1.ListShadowScoresRequest
+	(*ListShadowScoresResponse)(nil), // 14: quotabroker.v1.ListShadowScoresResponse
+	(*ShadowScore)(nil),              // 15: quotabroker.v1.ShadowScore
+	(*ShadowCounts)(nil),             // 16: quotabroker.v1.ShadowCounts
+	(*ShadowLimit)(nil),              // 17: quotabroker.v1.ShadowLimit
+	nil,                              // 18: quotabroker.v1.ExplainRequest.CostsEntry
+	(*Scope)(nil),                    // 19: quotabroker.v1.Scope
+	(*Quota)(nil),                    // 20: quotabroker.v1.Quota
+	(*durationpb.Duration)(nil),      // 21: google.protobuf.Duration
+	(Priority)(0),                    // 22: quotabroker.v1.Priority
+	(*Denial)(nil),                   // 23: quotabroker.v1.Denial
 }
 var file_quotabroker_v1_admin_proto_depIdxs = []int32{
-	18, // 0: quotabroker.v1.ListQuotasRequest.scope:type_name -> quotabroker.v1.Scope
+	19, // 0: quotabroker.v1.ListQuotasRequest.scope:type_name -> quotabroker.v1.Scope
 	0,  // 1: quotabroker.v1.ListQuotasRequest.order:type_name -> quotabroker.v1.Order
 	4,  // 2: quotabroker.v1.ListQuotasResponse.quotas:type_name -> quotabroker.v1.QuotaStatus
-	5,  // 3: quotabroker.v1.ListQuotasResponse.totals:type_name -> quotabroker.v1.QuotaTotal
-	19, // 4: quotabroker.v1.QuotaStatus.quota:type_name -> quotabroker.v1.Quota
-	20, // 5: quotabroker.v1.QuotaStatus.ends_after:type_name -> google.protobuf.Duration
-	20, // 6: quotabroker.v1.QuotaStatus.heard_ago:type_name -> google.protobuf.Duration
-	18, // 7: quotabroker.v1.ExplainRequest.scope:type_name -> quotabroker.v1.Scope
-	17, // 8: quotabroker.v1.ExplainRequest.costs:type_name -> quotabroker.v1.ExplainRequest.CostsEntry
-	21, // 9: quotabroker.v1.ExplainRequest.priority:type_name -> quotabroker.v1.Priority
-	22, // 10: quotabroker.v1.ExplainResponse.denied:type_name -> quotabroker.v1.Denial
-	8,  // 11: quotabroker.v1.ExplainResponse.buckets:type_name -> quotabroker.v1.BucketExplanation
-	4,  // 12: quotabroker.v1.BucketExplanation.status:type_name -> quotabroker.v1.QuotaStatus
-	9,  // 13: quotabroker.v1.BucketExplanation.model:type_name -> quotabroker.v1.BucketModel
-	10, // 14: quotabroker.v1.BucketExplanation.evidence:type_name -> quotabroker.v1.Evidence
-	11, // 15: quotabroker.v1.BucketExplanation.ahead:type_name -> quotabroker.v1.Waiter
-	20, // 16: quotabroker.v1.BucketModel.confirmed_ago:type_name -> google.protobuf.Duration
-	20, // 17: quotabroker.v1.BucketModel.began_ago:type_name -> google.protobuf.Duration
-	20, // 18: quotabroker.v1.BucketModel.ends_after_least:type_name -> google.protobuf.Duration
-	20, // 19: quotabroker.v1.BucketModel.ends_after_most:type_name -> google.protobuf.Duration
-	20, // 20: quotabroker.v1.BucketModel.pad:type_name -> google.protobuf.Duration
-	20, // 21: quotabroker.v1.Evidence.heard_ago:type_name -> google.protobuf.Duration
-	20, // 22: quotabroker.v1.Evidence.granted_ago:type_name -> google.protobuf.Duration
-	1,  // 23: quotabroker.v1.Evidence.verdict:type_name -> quotabroker.v1.Verdict
-	20, // 24: quotabroker.v1.Evidence.reset_after_least:type_name -> google.protobuf.Duration
-	20, // 25: quotabroker.v1.Evidence.reset_after_most:type_name -> google.protobuf.Duration
-	21, // 26: quotabroker.v1.Waiter.priority:type_name -> quotabroker.v1.Priority
-	20, // 27: quotabroker.v1.Waiter.waited:type_name -> google.protobuf.Duration
-	14, // 28: quotabroker.v1.ListShadowScoresResponse.scores:type_name -> quotabroker.v1.ShadowScore
-	20, // 29: quotabroker.v1.ShadowScore.kept_for:type_name -> google.protobuf.Duration
-	15, // 30: quotabroker.v1.ShadowScore.counts:type_name -> quotabroker.v1.ShadowCounts
-	16, // 31: quotabroker.v1.ShadowScore.limits:type_name -> quotabroker.v1.ShadowLimit
-	15, // 32: quotabroker.v1.ShadowLimit.counts:type_name -> quotabroker.v1.ShadowCounts
-	2,  // 33: quotabroker.v1.AdminService.ListQuotas:input_type -> quotabroker.v1.ListQuotasRequest
-	6,  // 34: quotabroker.v1.AdminService.Explain:input_type -> quotabroker.v1.ExplainRequest
-	12, // 35: quotabroker.v1.AdminService.ListShadowScores:input_type -> quotabroker.v1.ListShadowScoresRequest
-	3,  // 36: quotabroker.v1.AdminService.ListQuotas:output_type -> quotabroker.v1.ListQuotasResponse
-	7,  // 37: quotabroker.v1.AdminService.Explain:output_type -> quotabroker.v1.ExplainResponse
-	13, // 38: quotabroker.v1.AdminService.ListShadowScores:output_type -> quotabroker.v1.ListShadowScoresResponse
-	36, // [36:39] is the sub-list for method output_type
-	33, // [33:36] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	6,  // 3: quotabroker.v1.ListQuotasResponse.totals:type_name -> quotabroker.v1.QuotaTotal
+	20, // 4: quotabroker.v1.QuotaStatus.quota:type_name -> quotabroker.v1.Quota
+	21, // 5: quotabroker.v1.QuotaStatus.ends_after:type_name -> google.protobuf.Duration
+	21, // 6: quotabroker.v1.QuotaStatus.heard_ago:type_name -> google.protobuf.Duration
+	5,  // 7: quotabroker.v1.QuotaStatus.confidence:type_name -> quotabroker.v1.Confidence
+	21, // 8: quotabroker.v1.Confidence.confirmed_ago:type_name -> google.protobuf.Duration
+	19, // 9: quotabroker.v1.ExplainRequest.scope:type_name -> quotabroker.v1.Scope
+	18, // 10: quotabroker.v1.ExplainRequest.costs:type_name -> quotabroker.v1.ExplainRequest.CostsEntry
+	22, // 11: quotabroker.v1.ExplainRequest.priority:type_name -> quotabroker.v1.Priority
+	23, // 12: quotabroker.v1.ExplainResponse.denied:type_name -> quotabroker.v1.Denial
+	9,  // 13: quotabroker.v1.ExplainResponse.buckets:type_name -> quotabroker.v1.BucketExplanation
+	4,  // 14: quotabroker.v1.BucketExplanation.status:type_name -> quotabroker.v1.QuotaStatus
+	10, // 15: quotabroker.v1.BucketExplanation.model:type_name -> quotabroker.v1.BucketModel
+	11, // 16: quotabroker.v1.BucketExplanation.evidence:type_name -> quotabroker.v1.Evidence
+	12, // 17: quotabroker.v1.BucketExplanation.ahead:type_name -> quotabroker.v1.Waiter
+	21, // 18: quotabroker.v1.BucketModel.confirmed_ago:type_name -> google.protobuf.Duration
+	21, // 19: quotabroker.v1.BucketModel.began_ago:type_name -> google.protobuf.Duration
+	21, // 20: quotabroker.v1.BucketModel.ends_after_least:type_name -> google.protobuf.Duration
+	21, // 21: quotabroker.v1.BucketModel.ends_after_most:type_name -> google.protobuf.Duration
+	21, // 22: quotabroker.v1.BucketModel.pad:type_name -> google.protobuf.Duration
+	21, // 23: quotabroker.v1.Evidence.heard_ago:type_name -> google.protobuf.Duration
+	21, // 24: quotabroker.v1.Evidence.granted_ago:type_name -> google.protobuf.Duration
+	1,  // 25: quotabroker.v1.Evidence.verdict:type_name -> quotabroker.v1.Verdict
+	21, // 26: quotabroker.v1.Evidence.reset_after_least:type_name -> google.protobuf.Duration
+	21, // 27: quotabroker.v1.Evidence.reset_after_most:type_name -> google.protobuf.Duration
+	22, // 28: quotabroker.v1.Waiter.priority:type_name -> quotabroker.v1.Priority
+	21, // 29: quotabroker.v1.Waiter.waited:type_name -> google.protobuf.Duration
+	15, // 30: quotabroker.v1.ListShadowScoresResponse.scores:type_name -> quotabroker.v1.ShadowScore
+	21, // 31: quotabroker.v1.ShadowScore.kept_for:type_name -> google.protobuf.Duration
+	16, // 32: quotabroker.v1.ShadowScore.counts:type_name -> quotabroker.v1.ShadowCounts
+	17, // 33: quotabroker.v1.ShadowScore.limits:type_name -> quotabroker.v1.ShadowLimit
+	16, // 34: quotabroker.v1.ShadowLimit.counts:type_name -> quotabroker.v1.ShadowCounts
+	2,  // 35: quotabroker.v1.AdminService.ListQuotas:input_type -> quotabroker.v1.ListQuotasRequest
+	7,  // 36: quotabroker.v1.AdminService.Explain:input_type -> quotabroker.v1.ExplainRequest
+	13, // 37: quotabroker.v1.AdminService.ListShadowScores:input_type -> quotabroker.v1.ListShadowScoresRequest
+	3,  // 38: quotabroker.v1.AdminService.ListQuotas:output_type -> quotabroker.v1.ListQuotasResponse
+	8,  // 39: quotabroker.v1.AdminService.Explain:output_type -> quotabroker.v1.ExplainResponse
+	14, // 40: quotabroker.v1.AdminService.ListShadowScores:output_type -> quotabroker.v1.ListShadowScoresResponse
+	38, // [38:41] is the sub-list for method output_type
+	35, // [35:38] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_quotabroker_v1_admin_proto_init() }
@@ -1625,7 +1732,7 @@ func file_quotabroker_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quotabroker_v1_admin_proto_rawDesc), len(file_quotabroker_v1_admin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
