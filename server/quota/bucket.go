@@ -50,6 +50,7 @@ type Bucket struct {
 	// unwritten is true when the quota was told and the store was not.
 	unwritten bool
 
+	asking
 	phase
 	cooldown
 	ledgerState
@@ -196,7 +197,7 @@ func (b *Bucket) elapse(now instant) {
 	b.advanceKind(now)
 	b.passLo(now)
 	if b.end.known() && now >= b.turnsAt() {
-		b.turn(now)
+		b.turnUnsure(now)
 	}
 	b.cooldown.advance(now)
 	if b.governor != nil && b.governor.over(now) {
@@ -222,6 +223,8 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 			return Probing, next, false
 		}
 		return NoReason, 0, false
+	case b.unsure && now < b.doubted().nextAsk:
+		return Probing, b.doubted().nextAsk, false
 	case b.available() >= cost && b.leaves(now, cost):
 		return NoReason, 0, false
 	case b.probeDue(now, cost), b.tryDue(now, cost):
@@ -304,7 +307,7 @@ func (b *Bucket) grant(now instant, cost int64) {
 		d.probeWait = min(2*d.probeWait, maxProbeGap)
 		d.probeAt = now.add(d.probeWait)
 	}
-	if b.quota == 0 && !b.gate {
+	if b.quota == 0 && !b.gate || b.unsure {
 		b.doubt().nextAsk = now.add(probeGap)
 	}
 	if b.kind != nil && b.kind.firstUse == 0 {

@@ -113,11 +113,20 @@ func TestToldByTheGuide(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	s.denied(61, CoolingDown)
-	// A known turn ends it without a probe: all may go.
-	for range 500 {
-		s.take(61.2)
+	// Nobody has said that all is back at once then: the first call asks.
+	first := s.take(61.2)
+	s.denied(61.2, Probing)
+	s.settle(61.3, first, numbersReset(500, 499, 60*time.Second))
+	for range 499 {
+		s.take(61.3)
 	}
-	s.denied(61.2, Exhausted)
+	s.denied(61.3, Exhausted)
+	// After two such turns the next is believed without a probe.
+	s.settle(122.5, s.take(122.4), numbersReset(500, 499, 60*time.Second))
+	for range 500 {
+		s.take(184)
+	}
+	s.denied(184, Exhausted)
 }
 
 // A refusal that only says how long to wait closes until then, then lets one

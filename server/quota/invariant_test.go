@@ -162,7 +162,7 @@ func (h *history) denied(d Decision, r Request) {
 		cause = b.state == Cooling && now < b.until && d.RetryAt.Equal(b.until.time())
 	case Probing:
 		cause = b.state == ProbingState && now < b.nextProbe || b.state == Ramping && int64(b.flying) >= b.width ||
-			b.quota == 0 && now < b.doubted().nextAsk
+			(b.quota == 0 || b.unsure) && now < b.doubted().nextAsk
 	case Reserving:
 		cause = b.stored() && b.spent()+cost > b.reserved && b.available() >= cost
 	case TooLarge:

@@ -15,6 +15,9 @@ type family struct {
 	// costs is what calls take that do not say it, by endpoint, and under "" of
 	// all; nil while nothing was learned.
 	costs map[string]*estimate
+	// finding is what answers show of windows that are not declared; nil when there
+	// is nothing to find out, or nothing was told.
+	finding *finding
 }
 
 // kin is the buckets of a limit that differ by their user alone.

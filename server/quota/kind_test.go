@@ -16,6 +16,8 @@ type kindCase struct {
 	// rate is how many calls it takes at most in a second, in the long run.
 	rate  float64
 	least float64
+	// steady demand comes at a pace a little above the rate, not all at once.
+	steady bool
 }
 
 func declared(quota int64, w Window) Limit {
@@ -30,7 +32,14 @@ func (tc *kindCase) play(seed uint64, d time.Duration) (w *world, share float64)
 		up.meter = tc.meter()
 	}
 	w = newWorld(seed, epoch, up, &Rules{API: "api", SendWithin: 2 * time.Second, Limits: []Limit{tc.declared}}, tc.faults)
-	w.want("u", 1<<20)
+	if tc.steady {
+		each := time.Duration(float64(time.Second) / tc.rate / 1.1)
+		for at := time.Duration(0); at < d*6/5; at += each/2 + w.upTo(each) {
+			w.after(at, func() { w.want("u", 1) })
+		}
+	} else {
+		w.want("u", 1<<20)
+	}
 	warm := epoch.Add(d / 5)
 	w.run(warm)
 	before := up.counted
@@ -50,20 +59,20 @@ func TestUseOfEveryKind(t *testing.T) {
 	counter := Window{Kind: Sliding, Period: 10 * time.Second, Counter: true}
 	first := Window{Kind: Fixed, Period: 10 * time.Second, FirstUse: true}
 	for name, tc := range map[string]kindCase{
-		"leaky":                   {leaky, shopify, nil, rtt, 2, 0.97},
-		"leaky, silent":           {leaky, shopify, nil, silent, 2, 0.97},
-		"leaky, mixed":            {leaky, shopify, nil, mixed, 2, 0.97},
-		"token bucket":            {wide, hundred, nil, rtt, 100, 0.97},
-		"token bucket, silent":    {wide, hundred, nil, silent, 100, 0.97},
-		"token bucket, mixed":     {wide, hundred, nil, mixed, 100, 0.97},
-		"sliding log":             {declared(300, ten), func() meter { return &slidingMeter{quota: 300, period: 10 * time.Second} }, nil, rtt, 30, 0.97},
-		"sliding log, newest":     {declared(300, ten), func() meter { return &slidingMeter{quota: 300, period: 10 * time.Second, newest: true} }, nil, rtt, 30, 0.97},
-		"sliding log, silent":     {declared(300, ten), func() meter { return &slidingMeter{quota: 300, period: 10 * time.Second} }, nil, silent, 30, 0.97},
-		"sliding counter":         {declared(300, counter), func() meter { return &counterMeter{quota: 300, period: 10 * time.Second, phase: 3 * time.Second} }, nil, rtt, 30, 0.97},
-		"sliding counter, silent": {declared(300, counter), func() meter { return &counterMeter{quota: 300, period: 10 * time.Second} }, nil, silent, 30, 0.97},
-		"concurrent":              {declared(20, Window{Kind: Concurrent}), func() meter { return &slotMeter{quota: 20} }, nil, rtt, 200, 0.9},
-		"first use":               {declared(300, first), nil, []trueLimit{{quota: 300, period: 10 * time.Second, firstUse: true}}, rtt, 30, 0.97},
-		"first use, silent":       {declared(300, first), nil, []trueLimit{{quota: 300, period: 10 * time.Second, firstUse: true}}, silent, 30, 0.97},
+		"leaky":                   {leaky, shopify, nil, rtt, 2, 0.97, false},
+		"leaky, silent":           {leaky, shopify, nil, silent, 2, 0.97, false},
+		"leaky, mixed":            {leaky, shopify, nil, mixed, 2, 0.97, false},
+		"token bucket":            {wide, hundred, nil, rtt, 100, 0.97, false},
+		"token bucket, silent":    {wide, hundred, nil, silent, 100, 0.97, false},
+		"token bucket, mixed":     {wide, hundred, nil, mixed, 100, 0.97, false},
+		"sliding log":             {declared(300, ten), func() meter { return &slidingMeter{quota: 300, period: 10 * time.Second} }, nil, rtt, 30, 0.97, false},
+		"sliding log, newest":     {declared(300, ten), func() meter { return &slidingMeter{quota: 300, period: 10 * time.Second, newest: true} }, nil, rtt, 30, 0.97, false},
+		"sliding log, silent":     {declared(300, ten), func() meter { return &slidingMeter{quota: 300, period: 10 * time.Second} }, nil, silent, 30, 0.97, false},
+		"sliding counter":         {declared(300, counter), func() meter { return &counterMeter{quota: 300, period: 10 * time.Second, phase: 3 * time.Second} }, nil, rtt, 30, 0.97, false},
+		"sliding counter, silent": {declared(300, counter), func() meter { return &counterMeter{quota: 300, period: 10 * time.Second} }, nil, silent, 30, 0.97, false},
+		"concurrent":              {declared(20, Window{Kind: Concurrent}), func() meter { return &slotMeter{quota: 20} }, nil, rtt, 200, 0.9, false},
+		"first use":               {declared(300, first), nil, []trueLimit{{quota: 300, period: 10 * time.Second, firstUse: true}}, rtt, 30, 0.97, false},
+		"first use, silent":       {declared(300, first), nil, []trueLimit{{quota: 300, period: 10 * time.Second, firstUse: true}}, silent, 30, 0.97, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, share := tc.play(3, 200*time.Second)

@@ -91,6 +91,7 @@ func (b *Bucket) begin(now instant) {
 	if b.lesson != nil {
 		b.lesson.end(b)
 	}
+	b.windowEnded(b.last.end)
 	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov}
 	if b.kind != nil {
 		b.kind.firstUse = b.end.lo

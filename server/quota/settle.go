@@ -35,8 +35,12 @@ type news struct {
 func (b *Bucket) settle(w *news) (effect string) {
 	b.overlook(w)
 	when := b.place(w.now, w.granted, w.reset, w.epoch)
-	if when == eitherWindow {
+	b.find(w, when)
+	switch {
+	case when == eitherWindow:
 		w.reset = span{}
+	case when == sameAsLast && b.found().rolls():
+		when = thisWindow
 	}
 	switch {
 	case when == pastWindow || w.tighten && when > eitherWindow:
