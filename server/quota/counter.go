@@ -8,7 +8,7 @@ import (
 
 // counterSteps is how many steps a period of a sliding counter is kept in: what is
 // counted is at most a step more than it must be.
-const counterSteps = 128
+const counterSteps = 256
 
 // slidingCounter is what an upstream may count that keeps only two sums: of the
 // period that it is in, and of the one before, weighed by how much of it lies
@@ -23,6 +23,10 @@ type slidingCounter struct {
 	// step is the step of now, and charges what is not forgotten, by step.
 	step    int64
 	charges []stepCharge
+	// asked is the last question of [slidingCounter.freed], which those who wait ask
+	// again and again, and answer what it was.
+	asked  struct{ held, step, cost int64 }
+	answer instant
 }
 
 type stepCharge struct{ step, cost int64 }
@@ -97,7 +101,12 @@ func (c *slidingCounter) freed(cost int64) instant {
 	if cost > c.held {
 		return 0
 	}
+	question := struct{ held, step, cost int64 }{c.held, c.step, cost}
+	if c.asked == question {
+		return c.answer
+	}
 	// It falls all the time, and to nothing within two periods and a step.
 	steps := sort.Search(2*counterSteps+1, func(n int) bool { return c.heldAt(c.step+int64(n)) <= c.held-cost })
-	return instant(c.step+int64(steps)) * instant(max(1, c.period/counterSteps))
+	c.asked, c.answer = question, instant(c.step+int64(steps))*instant(max(1, c.period/counterSteps))
+	return c.answer
 }
