@@ -36,6 +36,12 @@ func decisive(l *Ledger) string {
 		if c.cooldown = c.clone(); c.closure != nil {
 			c.left = 0
 		}
+		if c.kind != nil {
+			kind := *c.kind // when it opens is kept for whoever asks again
+			kind.counter.asked.cost, kind.counter.answer = 0, 0
+			kind.counter.asked.held, kind.counter.asked.step = 0, 0
+			c.kind = &kind
+		}
 		c.want, c.end, c.edge = 0, span{}, nil
 		dumpBucket(&b, c)
 	}

@@ -11,6 +11,9 @@ const (
 	// sureAfter is after how many turns that brought all back the next one is
 	// believed; one that brought only some back outweighs doubtWeighs of them.
 	sureAfter, doubtWeighs = 2, 8
+	// earlyOften is the share of the turns, as its divisor, that are early where there
+	// are no windows.
+	earlyOften = 5
 	// movesRolling is how often a reset must come later within a window for that to
 	// be none.
 	movesRolling = 2
@@ -20,6 +23,8 @@ const (
 type finding struct {
 	// whole counts the turns that brought all back, part those that did not.
 	whole, part int64
+	// silent counts the calls that asked, and whose answers told nothing of it.
+	silent int64
 	// early counts the turns that were early by what was told after them.
 	early int64
 
@@ -68,23 +73,29 @@ func (b *Bucket) asks() bool {
 	if f == nil || !b.undeclared() || b.logged() {
 		return false
 	}
-	doubts := doubtWeighs * (f.part + f.early)
-	return f.whole < doubts || b.rule.Window.Kind == Unstated && f.whole < sureAfter+doubts
+	doubts := doubtWeighs * f.rolling()
+	return f.whole < doubts || b.rule.Window.Kind == Unstated && f.whole+f.silent < sureAfter+doubts
 }
 
 // rolls reports whether the bucket has no windows at whose end all is back.
 func (f *finding) rolls() bool { return f != nil && f.rolling() >= 3 && f.rolling() > 2*f.whole }
 
 // rolling counts the turns that were none. One or two that were early are due to how
-// resets are rounded: they teach how much later to turn.
-func (f *finding) rolling() int64 { return f.part + max(0, f.early-2) }
+// resets are rounded, and teach how much later to turn; a few in a hundred are due to
+// nodes that lag.
+func (f *finding) rolling() int64 {
+	if f.early <= 2 || f.early*earlyOften <= f.early+f.whole {
+		return f.part
+	}
+	return f.part + f.early - 2
+}
 
 // turnUnsure begins a new window that nobody is sure of.
 func (b *Bucket) turnUnsure(now instant) {
 	unsure := b.asks()
 	b.turn(now)
 	if unsure {
-		b.unsure, b.tm = true, 0
+		b.unsure = true
 	}
 }
 
@@ -131,10 +142,13 @@ func (f *finding) step(last span, period time.Duration) {
 // find learns from an answer what kind of window the bucket has. It comes before
 // the answer is settled.
 func (b *Bucket) find(w *news, when era) {
-	if w.granted >= b.turned {
-		b.unsure = false
+	says := w.reset.known() && w.remaining != Unknown
+	if b.unsure && w.granted >= b.turned {
+		if b.unsure = false; !says {
+			b.found().silent++
+		}
 	}
-	if !b.undeclared() || !w.reset.known() || w.remaining == Unknown || b.quota == 0 || when == pastWindow {
+	if !says || !b.undeclared() || b.quota == 0 || when == pastWindow {
 		return
 	}
 	f := b.found()
@@ -152,12 +166,14 @@ func (b *Bucket) find(w *news, when era) {
 	}
 	f.furthest = max(f.furthest, w.reset.lo.sub(w.now))
 	f.narrow(used, w.reset.lo.sub(w.now), w.reset.hi.sub(w.now))
-	if b.unread && w.granted >= b.turned && when != sameAsLast {
-		f.back(used, b.quota, b.n+w.held)
-		b.unread = false
+	if !b.unread || w.granted < b.turned {
+		return
 	}
+	b.unread = false
 	if when == sameAsLast {
 		f.early++
+	} else {
+		f.back(used, b.quota, b.n+w.held)
 	}
 }
 
