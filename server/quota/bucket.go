@@ -1,13 +1,7 @@
 package quota
 
-import "time"
-
 // unbounded stands in for a remaining that nothing bounds.
 const unbounded = MaxQuota
-
-// shortWindow is the longest window whose resets, told in whole seconds, say
-// too little: it is held as a sliding log.
-const shortWindow = 2 * time.Second
 
 // Bucket is the state of one [Limit] for one key. It belongs to its [Ledger]
 // and is not safe for concurrent use. The letters are those of the model:
@@ -116,26 +110,6 @@ func (b *Bucket) full() int64 {
 	return b.quota
 }
 
-// logged reports whether the bucket is held as a sliding log: its window slides,
-// is too short for whole seconds, or has a phase that nobody has told.
-func (b *Bucket) logged() bool {
-	switch w := &b.rule.Window; w.Kind {
-	case Sliding:
-		return true
-	case Fixed:
-		return !w.FirstUse && (b.short() || !w.Aligned && !b.told)
-	default:
-		return false
-	}
-}
-
-// short reports whether the window is too short for numbers told in whole
-// seconds to mean anything.
-func (b *Bucket) short() bool {
-	w := &b.rule.Window
-	return w.Kind == Fixed && w.Period <= shortWindow
-}
-
 // endless reports whether nobody knows when the window ends, nor ever could.
 func (b *Bucket) endless() bool { return !b.end.known() && b.rule.Window.Kind == Unstated }
 
@@ -148,7 +122,7 @@ func (b *Bucket) available() int64 {
 // confirmed is what the upstream's numbers leave us: the lowest remaining less
 // all that may not be counted in it.
 func (b *Bucket) confirmed() int64 {
-	if b.m == unbounded || b.concurrent() || b.slides() || b.logged() && b.m == b.quota {
+	if b.m == unbounded || b.concurrent() || b.slides() || b.logged() && (b.m == b.quota || b.log.foreign == 0) {
 		return unbounded
 	}
 	left := b.m - (b.a - b.aCov)
@@ -193,7 +167,7 @@ func (b *Bucket) still(now instant) bool {
 
 func (b *Bucket) elapse(now instant) {
 	b.heed()
-	b.log.expire(now)
+	b.expire(now)
 	b.advanceKind(now)
 	b.passLo(now)
 	if b.end.known() && now >= b.turnsAt() {
@@ -246,7 +220,7 @@ func (b *Bucket) retryAt(now instant, cost int64) instant {
 	case missing > 0 && b.weighs():
 		return earlier(retry, b.kind.counter.freed(missing))
 	case missing > 0 && b.logged():
-		return earlier(retry, b.log.freed(missing))
+		return earlier(retry, b.freed(missing))
 	}
 	if b.end.known() {
 		retry = earlier(retry, b.turnsAt())
@@ -312,6 +286,9 @@ func (b *Bucket) grant(now instant, cost int64) {
 	}
 	if b.kind != nil && b.kind.firstUse == 0 {
 		b.kind.firstUse = now
+	}
+	if b.flying == 0 && b.log != nil && b.log.rhythm != nil {
+		b.log.rhythm.granted(now, b.log.settledLast(), b.rule.Window.Period)
 	}
 	b.o += cost
 	b.flying++

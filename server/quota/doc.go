@@ -18,6 +18,7 @@
 //   - Caller: the service that asks.
 //   - Window: when the count of a limit begins anew.
 //   - Bucket: the state of one limit for one key.
+//   - Rhythm: where in each period a window turns of which nobody tells it.
 //   - Cost: what one call takes of a bucket, in whole units.
 //   - Decision: allowed or not, by which bucket, and when to ask again. A value,
 //     never an error.

@@ -92,9 +92,12 @@ func (b *Bucket) begin(now instant) {
 		b.lesson.end(b)
 	}
 	b.windowEnded(b.last.end)
-	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov}
+	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov, false}
 	if b.kind != nil {
 		b.kind.firstUse = b.end.lo
+	}
+	if b.log != nil && b.log.foreign > 0 {
+		b.log.foreign--
 	}
 	b.turned, b.ident, b.seen = now, max(now, b.ident+1), false
 	b.lost = b.uncovered()
@@ -307,7 +310,7 @@ func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
 	}
 	h.epoch = epoch
 	h.longest = max(h.longest, reset.hi.sub(now))
-	b.tellPhase()
+	b.tellPhase(now, reset)
 }
 
 // hearOfEnd is the hearsay, made when there is none: an end that is known without
@@ -342,19 +345,29 @@ func (b *Bucket) setEnd(now instant, end span) {
 	b.end = end
 }
 
-// tellPhase ends the time in which the bucket had to be held as a log: what the
-// log holds is what we count in this window.
-func (b *Bucket) tellPhase() {
+// tellPhase ends the time in which the bucket had to be held as a log. What the log
+// holds is our count of this window, as far as it was settled when that can have
+// begun. What remained in the last period bounds it only if others may have taken
+// of it: the answers that are on their way may be of the window before.
+func (b *Bucket) tellPhase(now instant, reset span) {
 	if b.told {
 		return
 	}
 	was := b.logged()
 	b.told = true
-	if was && !b.logged() {
-		b.n, b.lost = b.log.held, 0
-		b.log = nil
-		b.last = nil // a log's turns are none
+	if !was || b.logged() {
+		return
 	}
+	period := b.rule.Window.Period
+	began := span{reset.lo.add(-period), reset.hi.add(-period)}
+	counted := b.log.heldSince(began.lo)
+	b.last = &lastWindow{turned: b.turned, end: began, m: b.m, n: b.log.held - counted, aCov: b.aCov, unseen: true}
+	b.turned = min(now, began.hi)
+	b.n, b.lost = counted, 0
+	if b.tm < began.lo {
+		b.m, b.tm = b.full(), 0
+	}
+	b.log = nil
 }
 
 // prove begins a new window because an answer says that the upstream has. What

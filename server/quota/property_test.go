@@ -33,10 +33,15 @@ func drawLimits(t *rapid.T) (*upstream, *Rules) {
 		epoch:    rapid.Bool().Draw(t, "epoch"),
 	}
 	app := trueLimit{
-		quota:    int64(rapid.IntRange(1, 40).Draw(t, "quota")),
-		period:   time.Duration(rapid.IntRange(1, 20).Draw(t, "period")) * time.Second,
-		firstUse: !aligned && rapid.Bool().Draw(t, "first use"),
+		quota:  int64(rapid.IntRange(1, 40).Draw(t, "quota")),
+		period: time.Duration(rapid.IntRange(1, 20).Draw(t, "period")) * time.Second,
 	}
+	if rapid.IntRange(0, 3).Draw(t, "short") == 0 {
+		app.period = time.Duration(rapid.IntRange(200, 4000).Draw(t, "period in ms")) * time.Millisecond
+	}
+	app.firstUse = !aligned && rapid.Bool().Draw(t, "first use")
+	// It must be declared of a short window.
+	declared := app.firstUse && (app.period <= shortWindow || rapid.Bool().Draw(t, "declared first use"))
 	if !aligned {
 		app.phase = time.Duration(rapid.Int64Range(0, int64(app.period)-1).Draw(t, "phase"))
 	}
@@ -52,7 +57,7 @@ func drawLimits(t *rapid.T) (*upstream, *Rules) {
 	for _, l := range up.limits {
 		rules.Limits = append(rules.Limits, Limit{
 			Name: map[bool]string{false: "app", true: "user"}[l.perUser], Per: Parts{User: l.perUser},
-			Quota: l.quota, Provenance: Configured, Window: Window{Kind: Fixed, Period: l.period, Aligned: aligned},
+			Quota: l.quota, Provenance: Configured, Window: Window{Kind: Fixed, Period: l.period, Aligned: aligned, FirstUse: declared},
 		})
 	}
 	return up, rules

@@ -137,6 +137,9 @@ type lastWindow struct {
 	epoch  int64
 	m, n   int64
 	aCov   int64
+	// unseen is true when we did not turn: the first answer that told when this
+	// window ends told when that one did.
+	unseen bool
 }
 
 // lastEnd bounds when the window before ended; unknown when there was none.

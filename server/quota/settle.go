@@ -5,6 +5,8 @@ import "time"
 // news is what one answer says of one bucket, in the ledger's terms.
 type news struct {
 	now, granted instant
+	// sent and received bound when the upstream counted it.
+	sent, received instant
 	// a is the bucket's running sum when the call was granted: what had been
 	// settled before it left is counted in the numbers that came back.
 	a int64
@@ -68,8 +70,8 @@ func (b *Bucket) settle(w *news) (effect string) {
 	return effect
 }
 
-// overlook drops from an answer what says nothing of such a bucket: of a short
-// window, numbers in whole seconds; of one that does not turn, when it would; of
+// overlook drops from an answer what says nothing of such a bucket: of a window
+// that is held as a log, a vague reset; of one that does not turn, when it would; of
 // calls under way, how many there were.
 func (b *Bucket) overlook(w *news) {
 	switch {
@@ -80,8 +82,10 @@ func (b *Bucket) overlook(w *news) {
 	case b.slides():
 		b.heedOthers(w)
 		w.remaining, w.reset = Unknown, span{}
-	case b.short() && !w.blocked:
+	case b.short() && b.rule.Window.FirstUse && !w.blocked:
 		w.remaining, w.reset = Unknown, span{}
+	case b.logged():
+		b.feel(w)
 	}
 }
 
@@ -107,16 +111,6 @@ func (b *Bucket) count(w *news) {
 		h := b.hearOf()
 		h.bare += w.cost
 		h.bareAt = w.now
-	}
-}
-
-// keep holds a charge in the log, where there is one.
-func (b *Bucket) keep(now instant, cost int64) {
-	switch {
-	case b.weighs():
-		b.kind.counter.add(now, cost)
-	case b.logged():
-		b.log.add(now, b.rule.Window.Period, cost)
 	}
 }
 
@@ -199,15 +193,6 @@ func (b *Bucket) hearM(now instant, remaining int64) {
 	b.m, b.tm = remaining, now
 	if b.refills() {
 		b.m, b.kind.told = min(remaining, b.quota), 0
-	}
-}
-
-// logEnd bounds how long numbers hold that were told without a reset of a bucket
-// that is held as a log: their window ends at most one period after them.
-func (b *Bucket) logEnd(now instant) {
-	if b.logged() && !b.told {
-		end := now.add(b.rule.Window.Period)
-		b.setEnd(now, span{end, end})
 	}
 }
 

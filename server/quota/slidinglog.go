@@ -1,67 +1,109 @@
 package quota
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// slots is how many steps a window's log is kept in: a charge is held at most
+// slots is in how many steps of a window its log is kept: a charge is held at most
 // one step longer than it must be.
 const slots = 64
 
 // slidingLog is what was settled within the last window: a charge counts from
-// its grant (as outstanding) until one window after it settled. That is safe for
-// every kind of window of that length, wherever its boundaries lie.
+// its grant (as outstanding) until one window after it settled, or until a turn is
+// known to have come after it. That is safe for every kind of window of that
+// length, wherever its boundaries lie.
 type slidingLog struct {
-	held    int64
-	charges []logCharge // by instant; at most slots+1
+	held int64
+	// charges are by instant, a few a step. The first gone of them are freed, and
+	// kept for one more window: the answers of then may be on their way.
+	charges []logCharge
+	gone    int
+	// foreign is for how many more windows the upstream's numbers bound what is
+	// granted, because others were seen to take of the quota.
+	foreign uint8
+	// rhythm is what was learned of the turns; nil when that is nothing.
+	rhythm *rhythm
 }
 
+// logCharge is what was settled at one instant, or within a step before it.
 type logCharge struct {
-	until instant
-	cost  int64
+	settled instant
+	cost    int64
 }
 
-// add holds a cost until one period from now, rounded up to a whole step:
-// charges that end in the same step end together.
-func (g *slidingLog) add(now instant, period time.Duration, cost int64) {
+// add holds a cost that was settled then. What settles within one step is kept
+// together, for as long as the last of it.
+func (g *slidingLog) add(settled instant, period time.Duration, cost int64) {
 	if cost == 0 {
 		return
 	}
 	g.held += cost
-	until := stepEnd(now.add(period), period)
-	if n := len(g.charges); n > 0 && g.charges[n-1].until == until {
+	n := len(g.charges)
+	for n > g.gone && g.charges[n-1].settled > settled {
+		n-- // what lapsed is dated when that was due
+	}
+	before := instant(0)
+	if n >= 2 {
+		before = g.charges[n-2].settled
+	}
+	if n > g.gone && (n == len(g.charges) && settled < before.add(period/slots) || g.charges[n-1].settled == settled) {
+		g.charges[n-1].settled = settled
 		g.charges[n-1].cost += cost
 		return
 	}
-	g.charges = append(g.charges, logCharge{until, cost})
+	g.charges = slices.Insert(g.charges, n, logCharge{settled, cost})
 }
 
-// stepEnd rounds t up to a whole step of the period.
-func stepEnd(t instant, period time.Duration) instant {
-	step := instant(max(1, period/slots))
-	return (t + step - 1) / step * step
-}
-
-// expire frees what has ended. It may be called of no log.
-func (g *slidingLog) expire(now instant) {
-	if g == nil {
-		return
+// expire frees what was settled a period ago, or before the window began.
+func (g *slidingLog) expire(now, began instant, period time.Duration) {
+	for g.gone < len(g.charges) {
+		c := g.charges[g.gone]
+		if c.settled.add(period) > now && c.settled >= began {
+			break
+		}
+		g.held -= c.cost
+		g.gone++
 	}
 	i := 0
-	for i < len(g.charges) && g.charges[i].until <= now {
-		g.held -= g.charges[i].cost
+	for i < g.gone && g.charges[i].settled.add(2*period) <= now {
 		i++
 	}
 	if i > 0 {
-		g.charges = append(g.charges[:0], g.charges[i:]...)
+		g.charges = slices.Delete(g.charges, 0, i)
+		g.gone -= i
 	}
 }
 
-// freed is when at least cost will have ended, zero when the log does not hold
-// as much.
-func (g *slidingLog) freed(cost int64) instant {
-	for _, c := range g.charges {
+// since is what was settled at t or later, freed or not; heldSince is what of it is
+// still held.
+func (g *slidingLog) since(t instant) int64 { return sumSince(g.charges, t) }
+
+func (g *slidingLog) heldSince(t instant) int64 { return sumSince(g.charges[g.gone:], t) }
+
+func sumSince(charges []logCharge, t instant) (cost int64) {
+	for i := len(charges) - 1; i >= 0 && charges[i].settled >= t; i-- {
+		cost += charges[i].cost
+	}
+	return cost
+}
+
+// last is when the last charge settled that must be freed for at least cost to be;
+// zero when the log does not hold as much.
+func (g *slidingLog) last(cost int64) instant {
+	for _, c := range g.charges[g.gone:] {
 		if cost -= c.cost; cost <= 0 {
-			return c.until
+			return c.settled
 		}
 	}
 	return 0
+}
+
+// settledLast is when the last that the log knows of was settled; 0 when it knows
+// of nothing.
+func (g *slidingLog) settledLast() instant {
+	if len(g.charges) == 0 {
+		return 0
+	}
+	return g.charges[len(g.charges)-1].settled
 }

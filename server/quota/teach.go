@@ -166,6 +166,7 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
 	*w = news{}
 	w.now, w.granted, w.remaining, w.by = s.now, s.granted, Unknown, s.by
 	w.passed, w.blocked, w.tighten = s.verdict == Passed, s.blamed != nil && s.blamed[b], s.tighten
+	w.sent, w.received = s.sent, s.received
 	w.vague = s.vague.known() && !w.blocked
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch

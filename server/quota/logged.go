@@ -1,0 +1,147 @@
+package quota
+
+import "time"
+
+const (
+	// shortWindow is the longest window that is not kept in the store: it is
+	// waited out after a restart.
+	shortWindow = 2 * time.Second
+	// foreignFor is for how many windows after others were seen to take of the
+	// quota its numbers bound what is granted.
+	foreignFor = 16
+)
+
+// logged reports whether the bucket is held as a sliding log: its window slides,
+// or has a phase that nobody has told, or only too vaguely. A short window's clock
+// is nothing to go by even where it is declared aligned.
+func (b *Bucket) logged() bool {
+	switch w := &b.rule.Window; w.Kind {
+	case Sliding:
+		return true
+	case Fixed:
+		return !b.told && !w.FirstUse && (!w.Aligned || b.short())
+	default:
+		return false
+	}
+}
+
+// short reports whether the window is too short to be stored.
+func (b *Bucket) short() bool {
+	w := &b.rule.Window
+	return w.Kind == Fixed && w.Period <= shortWindow
+}
+
+// vague reports whether a told reset does not say which turn it is of: it is too
+// wide, or may have passed.
+func (b *Bucket) vague(now instant, reset span) bool {
+	return reset.known() && (reset.lo <= now || reset.hi.sub(reset.lo) > b.rule.Window.Period/3*2)
+}
+
+// keep holds a charge in the log, where there is one.
+func (b *Bucket) keep(now instant, cost int64) {
+	switch {
+	case b.weighs():
+		b.kind.counter.add(now, cost)
+	case b.logged():
+		b.log.add(now, b.rule.Window.Period, cost)
+	}
+}
+
+// expire frees what the log need not hold any more.
+func (b *Bucket) expire(now instant) {
+	if b.log == nil || len(b.log.charges) == 0 {
+		return
+	}
+	period, began := b.rule.Window.Period, instant(0)
+	if r := b.rhythm(); r != nil {
+		began = r.passed(now, period)
+	}
+	b.log.expire(now, began, period)
+}
+
+// rhythm is what is known of the window's turns; nil when that is nothing, or
+// cannot be relied on because the window may start at first use. A short window is
+// taken not to unless that is declared.
+func (b *Bucket) rhythm() *rhythm {
+	if b.log == nil || b.log.rhythm == nil {
+		return nil
+	}
+	if r := b.log.rhythm; r.refuted || b.short() && !r.suspected || b.rule.Window.Aligned {
+		return r
+	}
+	return nil
+}
+
+// freed is when the log will have freed that much.
+func (b *Bucket) freed(cost int64) instant {
+	settled := b.log.last(cost)
+	if settled == 0 {
+		return 0
+	}
+	return b.rhythm().frees(settled, b.rule.Window.Period)
+}
+
+// logEnd bounds how long numbers hold that were told of a bucket that is held as a
+// log: their window ends at most one period after them.
+func (b *Bucket) logEnd(now instant) {
+	if b.logged() && b.tm != 0 {
+		end := max(now, b.rhythm().frees(b.tm, b.rule.Window.Period))
+		b.setEnd(now, span{end, end})
+	}
+}
+
+// feel lets the rhythm of a bucket that is held as a log hear an answer.
+func (b *Bucket) feel(w *news) {
+	if w.tighten {
+		return
+	}
+	g := b.log
+	if w.blocked {
+		g.foreign = foreignFor
+		if r := b.rhythm(); r != nil {
+			r.suspected = true
+			r.forget(w.now, b.rule.Window.Period)
+		}
+		return
+	}
+	if r := g.rhythm; r != nil && w.passed {
+		r.heard(w.now, w.granted)
+	}
+	vague := b.vague(w.now, w.reset)
+	if w.remaining == Unknown && !vague || b.quota == 0 || w.quota != 0 && w.quota != b.quota {
+		return
+	}
+	b.feelOthers(w)
+	b.feelTurns(w, vague)
+}
+
+// feelOthers notes whether the upstream counted more than we can have sent.
+func (b *Bucket) feelOthers(w *news) {
+	if w.remaining == Unknown {
+		return
+	}
+	used, ours := b.quota-w.remaining, b.o+w.cost
+	if used > ours+b.log.held && used > ours+b.log.since(w.sent.add(-b.rule.Window.Period)) {
+		b.log.foreign = foreignFor
+	}
+}
+
+// feelTurns learns of the turns that the answer proves.
+func (b *Bucket) feelTurns(w *news, vague bool) {
+	period := b.rule.Window.Period
+	r := b.log.rhythm
+	if r == nil {
+		r = &rhythm{}
+		if b.last == nil && b.log.foreign == 0 {
+			r.first = b.turned // nothing was granted before
+		}
+		b.log.rhythm = r
+	}
+	if vague {
+		r.learn(w.now, span{max(w.reset.lo, w.sent), w.reset.hi}, w.granted, period)
+		w.reset, w.epoch = span{}, 0
+	}
+	if w.remaining != Unknown {
+		r.hear(w.now, w.sent, w.received, w.remaining, b.quota, period)
+	}
+}
