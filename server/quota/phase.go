@@ -345,31 +345,6 @@ func (b *Bucket) setEnd(now instant, end span) {
 	b.end = end
 }
 
-// tellPhase ends the time in which the bucket had to be held as a log. What the log
-// holds is our count of this window, as far as it was settled when that can have
-// begun. What remained in the last period bounds it only if others may have taken
-// of it: the answers that are on their way may be of the window before.
-func (b *Bucket) tellPhase(now instant, reset span) {
-	if b.told {
-		return
-	}
-	was := b.logged()
-	b.told = true
-	if !was || b.logged() {
-		return
-	}
-	period := b.rule.Window.Period
-	began := span{reset.lo.add(-period), reset.hi.add(-period)}
-	counted := b.log.heldSince(began.lo)
-	b.last = &lastWindow{turned: b.turned, end: began, m: b.m, n: b.log.held - counted, aCov: b.aCov, unseen: true}
-	b.turned = min(now, began.hi)
-	b.n, b.lost = counted, 0
-	if b.tm < began.lo {
-		b.m, b.tm = b.full(), 0
-	}
-	b.log = nil
-}
-
 // prove begins a new window because an answer says that the upstream has. What
 // may belong to either window stays charged until an answer covers it.
 func (b *Bucket) prove(w *news) {
