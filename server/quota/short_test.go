@@ -2,6 +2,7 @@ package quota
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,5 +121,40 @@ func TestPropertyRhythm(t *testing.T) {
 	t.Logf("a rhythm was learned in %d of %d worlds", learned, worlds)
 	if !t.Failed() && learned*20 < worlds {
 		t.Errorf("a rhythm was learned in %d of %d worlds", learned, worlds)
+	}
+}
+
+// Faults 17: nothing but what passes counts, so a start an hour sooner or later
+// grants the same calls at the same moments, if the upstream's windows begin as
+// long after it.
+func TestOnlyWhatPassesCounts(t *testing.T) {
+	for name, c := range map[string]trial{
+		"resets":        {window: fixedWindow(10 * time.Second), limit: trueLimit{quota: 50, period: 10 * time.Second, phase: 3 * time.Second}},
+		"epochs":        {window: fixedWindow(10 * time.Second), limit: trueLimit{quota: 50, period: 10 * time.Second, phase: 3 * time.Second}, epoch: true},
+		"a rhythm":      {window: fixedWindow(time.Second), limit: trueLimit{quota: 10, period: time.Second, phase: 370 * time.Millisecond}},
+		"nothing known": {limit: trueLimit{quota: 50, period: 10 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.faults = faults{rtt: 200 * time.Millisecond, sigma: 0.6, loseHeaders: 0.2, dieBefore: 0.01}
+			var first []time.Duration
+			for _, set := range []time.Duration{0, -time.Hour, time.Hour, 24 * time.Hour} {
+				c.start = set
+				w := c.world(1)
+				start := w.now
+				var granted []time.Duration
+				w.check = func() {
+					for len(granted) < w.granted {
+						granted = append(granted, w.now.Sub(start))
+					}
+				}
+				w.run(start.Add(100 * time.Second))
+				if set == 0 {
+					first = granted
+				}
+				if !slices.Equal(granted, first) || len(granted) < 300 {
+					t.Errorf("set by %v: %d calls were granted, and not as the %d that would have been", set, len(granted), len(first))
+				}
+			}
+		})
 	}
 }

@@ -18,6 +18,8 @@ type trial struct {
 	// With pulse it comes and goes, for that long each.
 	demand float64
 	pulse  time.Duration
+	// start is how much later than at the epoch it begins.
+	start time.Duration
 	// windows are counted after as many as warm up.
 	windows, warm int
 }
@@ -35,7 +37,7 @@ type outcome struct {
 func (c *trial) world(seed uint64) *world {
 	l := Limit{Name: "app", Quota: c.limit.quota, Window: c.window, Provenance: Configured}
 	up := &upstream{limits: []trueLimit{c.limit}, rounding: c.rounding, epoch: c.epoch, dateAhead: c.dateAhead}
-	w := newWorld(seed, epoch.Add(c.limit.period/3), up, &Rules{API: "api", Limits: []Limit{l}}, c.faults)
+	w := newWorld(seed, epoch.Add(c.start+c.limit.period/3), up, &Rules{API: "api", Limits: []Limit{l}}, c.faults)
 	if c.demand == 0 {
 		w.want("u", 1<<30)
 	} else {
