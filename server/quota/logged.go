@@ -47,16 +47,21 @@ func (b *Bucket) keep(now instant, cost int64) {
 	}
 }
 
+// keepUntil holds a charge that surely is of a window that ends by then; 0 when
+// that is not known. It is as old as that window is.
+func (b *Bucket) keepUntil(now, ends instant, cost int64) {
+	if b.log != nil && b.rule.Window.Kind == Fixed && ends != 0 {
+		now = min(now, ends.add(-b.rule.Window.Period))
+	}
+	b.keep(now, cost)
+}
+
 // expire frees what the log need not hold any more.
 func (b *Bucket) expire(now instant) {
 	if b.log == nil || len(b.log.charges) == 0 {
 		return
 	}
-	period, began := b.rule.Window.Period, instant(0)
-	if r := b.rhythm(); r != nil {
-		began = r.passed(now, period)
-	}
-	b.log.expire(now, began, period)
+	b.log.expire(now, b.rhythm(), b.rule.Window.Period)
 }
 
 // rhythm is what is known of the window's turns; nil when that is nothing, or
@@ -81,13 +86,17 @@ func (b *Bucket) freed(cost int64) instant {
 	return b.rhythm().frees(settled, b.rule.Window.Period)
 }
 
-// logEnd bounds how long numbers hold that were told of a bucket that is held as a
-// log: their window ends at most one period after them.
-func (b *Bucket) logEnd(now instant) {
-	if b.logged() && b.tm != 0 {
-		end := max(now, b.rhythm().frees(b.tm, b.rule.Window.Period))
-		b.setEnd(now, span{end, end})
+// logEnd bounds how long a number holds that was just told of a bucket that is held
+// as a log: its window ends when it was told to, and at most one period after it.
+func (b *Bucket) logEnd(w *news) {
+	if !b.logged() || b.tm != w.now {
+		return
 	}
+	end := b.rhythm().frees(w.now, b.rule.Window.Period)
+	if w.ends != 0 {
+		end = max(w.now, min(end, w.ends))
+	}
+	b.setEnd(w.now, span{end, end})
 }
 
 // feel lets the rhythm of a bucket that is held as a log hear an answer.
@@ -150,7 +159,7 @@ func (b *Bucket) feelTurns(w *news, vague bool) {
 // holds is our count of this window, as far as it was settled when that can have
 // begun. What remained in the last period bounds it only if others may have taken
 // of it: the answers that are on their way may be of the window before.
-func (b *Bucket) tellPhase(now instant, reset span) {
+func (b *Bucket) tellPhase(now instant, reset, numbers span) {
 	if b.told {
 		return
 	}
@@ -165,7 +174,7 @@ func (b *Bucket) tellPhase(now instant, reset span) {
 	b.last = &lastWindow{turned: b.turned, end: began, m: b.m, n: b.log.held - counted, aCov: b.aCov, unseen: true}
 	b.turned = min(now, began.hi)
 	b.n, b.lost = counted, 0
-	if b.tm < began.lo {
+	if b.tm < began.lo || numbers.known() && numbers.hi < reset.lo {
 		b.m, b.tm = b.full(), 0
 	}
 	b.log = nil

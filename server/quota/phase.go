@@ -295,7 +295,7 @@ func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
 	if !reset.known() {
 		return
 	}
-	h := b.hearOfEnd()
+	h, was := b.hearOfEnd(), b.end
 	switch narrowed := (span{max(b.end.lo, reset.lo), min(b.end.hi, reset.hi)}); {
 	case !b.end.known() || b.logged():
 		h.hull = reset
@@ -310,7 +310,7 @@ func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
 	}
 	h.epoch = epoch
 	h.longest = max(h.longest, reset.hi.sub(now))
-	b.tellPhase(now, reset)
+	b.tellPhase(now, reset, was)
 }
 
 // hearOfEnd is the hearsay, made when there is none: an end that is known without

@@ -75,16 +75,6 @@ func (r *rhythm) narrow(now instant, period time.Duration) bool {
 	return r.turn.known() && s.hi.sub(s.lo) < period/2
 }
 
-// passed is an instant before which all that was counted is of a window that has
-// ended; 0 when none is known.
-func (r *rhythm) passed(now instant, period time.Duration) instant {
-	if !r.narrow(now, period) {
-		return 0
-	}
-	s := r.at(now)
-	return s.lo.add(periods(now.sub(s.hi), period))
-}
-
 // frees is when what was settled at s is known to be of a window that has ended:
 // a period later, or at the first turn that surely came after it.
 func (r *rhythm) frees(s instant, period time.Duration) instant {

@@ -20,8 +20,10 @@ type news struct {
 	// passed says that the upstream took the call, blocked that it refused it on
 	// this bucket's account; vague that it may be so.
 	passed, blocked, vague bool
-	// reset bounds the told reset; unknown when it was not told.
+	// reset bounds the told reset; unknown when it was not told. ends is the latest
+	// at which the window ends that the call was counted in; 0 when not known.
 	reset span
+	ends  instant
 	epoch int64
 	// quota and remaining are the numbers told; 0 and Unknown when not.
 	quota, remaining int64
@@ -97,7 +99,7 @@ func (b *Bucket) count(w *news) {
 	if !w.reset.known() && !w.tighten {
 		b.settledFirst(w.now, w.granted)
 	}
-	b.keep(w.now, w.cost)
+	b.keepUntil(w.now, w.ends, w.cost)
 	if w.remaining == Unknown {
 		b.a += w.cost
 	}
@@ -155,7 +157,7 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 		b.probeSoon(w.now)
 		effect = "a rise: a second answer must confirm it"
 	}
-	b.logEnd(w.now)
+	b.logEnd(w)
 	return effect
 }
 

@@ -158,3 +158,14 @@ func TestOnlyWhatPassesCounts(t *testing.T) {
 		})
 	}
 }
+
+// An answer that tells when its window ends, however vaguely, says of itself when
+// it is counted no more: the next window need not wait until it is a period old.
+func TestOwnResetFreesTheCharge(t *testing.T) {
+	s := newSteps(t, fixed(2, 10*time.Second))
+	s.settle(0.1, s.take(0), numbersReset(2, 1, time.Second))
+	s.settle(0.2, s.take(0), numbersReset(2, 0, time.Second))
+	s.retryAt(s.denied(1, Exhausted), 2.1)
+	s.settle(2.2, s.take(2.1), numbersReset(2, 1, 9*time.Second)) // tells the phase
+	s.available(2.3, "app", 1)
+}

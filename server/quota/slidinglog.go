@@ -55,14 +55,11 @@ func (g *slidingLog) add(settled instant, period time.Duration, cost int64) {
 	g.charges = slices.Insert(g.charges, n, logCharge{settled, cost})
 }
 
-// expire frees what was settled a period ago, or before the window began.
-func (g *slidingLog) expire(now, began instant, period time.Duration) {
-	for g.gone < len(g.charges) {
-		c := g.charges[g.gone]
-		if c.settled.add(period) > now && c.settled >= began {
-			break
-		}
-		g.held -= c.cost
+// expire frees what the rhythm, or a period, has freed by now: no sooner than was
+// said, or whoever waits for it would not be woken.
+func (g *slidingLog) expire(now instant, r *rhythm, period time.Duration) {
+	for g.gone < len(g.charges) && r.frees(g.charges[g.gone].settled, period) <= now {
+		g.held -= g.charges[g.gone].cost
 		g.gone++
 	}
 	i := 0

@@ -170,6 +170,7 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
 	w.vague = s.vague.known() && !w.blocked
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
+		w.ends = w.reset.hi
 		w.quota, w.remaining = min(o.Quota, MaxQuota), min(o.Remaining, MaxQuota)
 	}
 	if w.blocked {
