@@ -88,11 +88,11 @@ func (r *rhythm) frees(s instant, period time.Duration) instant {
 
 // periods is d cut to whole periods, downwards for negative ones too.
 func periods(d, period time.Duration) time.Duration {
-	n := d / period
-	if d%period < 0 {
-		n--
+	rest := d % period
+	if rest < 0 {
+		rest += period
 	}
-	return n * period
+	return d - rest
 }
 
 // hear learns of what an answer says remains: its call was sent and the answer

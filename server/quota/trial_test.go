@@ -71,7 +71,7 @@ func (c *trial) arrive(w *world) {
 
 // check runs the trial a few times: at most so many of 10 000 calls are refused,
 // and of the quota that is wanted at least a share is used.
-func (c *trial) check(t *testing.T, most float64, least float64) {
+func (c *trial) check(t *testing.T, most, least float64) {
 	t.Helper()
 	seeds := 3
 	if testing.Short() {
