@@ -348,3 +348,22 @@ func (b *bench) remainingOf(user string) int64 {
 	b.t.Fatalf("no bucket of user %s in %+v", user, a.Quotas)
 	return 0
 }
+
+// A window that ended a day before the newest began may be forgotten; not so what
+// was learned by our own count, nor one whose end nobody knows.
+func TestForgettable(t *testing.T) {
+	const day = int64(24 * time.Hour)
+	newest := 100 * day
+	for _, tc := range []struct {
+		hi   int64
+		who  quota.Provenance
+		want bool
+	}{
+		{newest - day, quota.Configured, true}, {newest - day + 1, quota.Configured, false}, {0, quota.Configured, false},
+		{newest - day, quota.Learned, false}, {newest - 35*day, quota.Learned, true}, {0, quota.Learned, false},
+	} {
+		if got := broker.Forgettable(quota.Reservation{Hi: tc.hi, Provenance: tc.who}, newest); got != tc.want {
+			t.Errorf("%v that ended %v before: %v, want %v", tc.who, time.Duration(newest-tc.hi), got, tc.want)
+		}
+	}
+}

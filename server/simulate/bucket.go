@@ -32,9 +32,9 @@ type window struct {
 	counted, foreign, wasted int64
 	// calls is how many of ours it counted.
 	calls int64
-	// refused is the calls for which there was no room; unaware those of them that
-	// were sent before a refusal could be known of, probes those that were meant
-	// to find out.
+	// refused is the calls for which there was no room; probes those of them that
+	// were meant to find out, unaware those of the rest that were sent before a
+	// refusal could be known of.
 	refused, unaware, probes int64
 	// busy is the time that a concurrent limit's units were taken.
 	busy int64
@@ -155,10 +155,10 @@ func (b *bucket) refuse(now int64, r Request) (unaware bool) {
 	}
 	unaware = unwarned(&b.warnedAt, r)
 	switch {
-	case unaware:
-		b.window.unaware++
 	case r.probe:
 		b.window.probes++
+	case unaware:
+		b.window.unaware++
 	}
 	return unaware
 }

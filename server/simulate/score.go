@@ -23,9 +23,9 @@ type Window struct {
 	Quota int64
 	// Counted is the units that it counted of ours.
 	Counted int64
-	// Refused is the calls that it had no room for; Unaware those of them that
-	// were sent before the answer to the first had reached its caller, Probes
-	// those of the rest that a strategy had marked.
+	// Refused is the calls that it had no room for; Probes those of them that a
+	// strategy had marked, Unaware those of the rest that were sent before the
+	// answer to the first had reached its caller.
 	Refused, Unaware, Probes int64
 	// Wanted is the demand that there was; see the package's comment.
 	Wanted int64
@@ -54,10 +54,10 @@ type books struct {
 func (b *books) refuse(unaware, probe bool) {
 	b.refused++
 	switch {
-	case unaware:
-		b.unaware++
 	case probe:
 		b.probes++
+	case unaware:
+		b.unaware++
 	}
 }
 
