@@ -47,6 +47,8 @@ func detailed() broker.QuotaDetail {
 				Limit: "app", Unit: "tokens", Key: quota.Scope{API: "a", App: "b"}, Quota: 100, Remaining: 30,
 				Used: 70, Others: 5, Outstanding: 3, Waiting: 2, ResetAt: noon.Add(time.Minute),
 				State: quota.Ramping, Provenance: quota.Learned, Pressure: 0.7, Rate: 1500,
+				Window:     quota.Window{Kind: quota.Fixed, Period: time.Minute},
+				Found:      quota.Finding{Window: quota.Window{Kind: quota.Sliding, Period: time.Minute}, Confidence: 0.9},
 				Confidence: quota.Confidence{Confirmed: 4, ConfirmedAt: noon.Add(-time.Hour), Full: 3, Siblings: 2},
 			},
 			ResetAfter: time.Minute,
@@ -65,6 +67,7 @@ func statusOnWire() *pb.QuotaStatus {
 		Used: 70, Others: 5, Outstanding: 3, Waiting: 2, Rate: 1.5,
 		Confidence: &pb.Confidence{Confirmed: 4, ConfirmedAgo: durationpb.New(time.Hour), Full: 3, Siblings: 2},
 		EndsAfter:  durationpb.New(time.Second), HeardAgo: durationpb.New(2 * time.Second),
+		Window: "{fixed: 1m0s}", FoundWindow: "{sliding: 1m0s}", FoundConfidence: 0.9,
 	}
 }
 

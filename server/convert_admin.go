@@ -79,7 +79,16 @@ func quotaStatus(q broker.QuotaDetail) *pb.QuotaStatus {
 		Outstanding: q.Outstanding, Waiting: q.Waiting,
 		EndsAfter: until(q.EndsAt, q.EndsAfter), HeardAgo: until(q.HeardAt, q.HeardAgo),
 		Confidence: confidence(q), Rate: float64(q.Rate) / 1000,
+		Window: window(q.Window), FoundWindow: window(q.Found.Window), FoundConfidence: q.Found.Confidence,
 	}
+}
+
+// window is empty where nothing is known of it.
+func window(w quota.Window) string {
+	if w.Kind == quota.Unstated {
+		return ""
+	}
+	return w.String()
 }
 
 // confidence is absent where the limit is not learned.

@@ -60,6 +60,7 @@ func quotaStatus() *pb.QuotaStatus {
 		},
 		Used: 70, Others: 5, Outstanding: 3, Waiting: 2,
 		EndsAfter: durationpb.New(0), HeardAgo: durationpb.New(2*time.Second + 3*time.Microsecond),
+		Window: "{fixed: 10s}", FoundWindow: "{sliding: 10s}", FoundConfidence: 0.9,
 	}
 }
 
@@ -85,6 +86,9 @@ const quotaJSON = `"api": "a",
    "cooldown_reason": "slow down",
    "provenance": "told",
    "ends_after_seconds": 0,
+   "window": "{fixed: 10s}",
+   "found_window": "{sliding: 10s}",
+   "found_confidence": 0.9,
    "heard_ago_seconds": 2`
 
 func TestQuotas(t *testing.T) {

@@ -76,6 +76,13 @@ type Quota struct {
 	// EndsAfter is the time until the quota ends at the pace of this window so
 	// far; nil when the window turns first, or nothing can be said.
 	EndsAfter *Seconds `json:"ends_after_seconds,omitempty"`
+	// Window is the kind of its window as the configuration writes it, empty when
+	// nobody declared or told it. FoundWindow is the kind that responses show where
+	// it is not declared, or only as fixed, and FoundConfidence how sure that is, 0
+	// to 1; empty while they show none.
+	Window          string  `json:"window,omitempty"`
+	FoundWindow     string  `json:"found_window,omitempty"`
+	FoundConfidence float64 `json:"found_confidence,omitempty"`
 	// HeardAgo is the time since a response last told numbers; nil when none has.
 	HeardAgo *Seconds `json:"heard_ago_seconds,omitempty"`
 	// Confidence is what a learned quota rests on; nil for any other.
@@ -142,6 +149,7 @@ func quota(in *pb.QuotaStatus) Quota {
 		Outstanding: in.GetOutstanding(), Waiting: in.GetWaiting(), ResetAfter: seconds(q.GetResetAfter()),
 		State: state(q.GetState()), CooldownAfter: seconds(q.GetCooldownAfter()), CooldownReason: q.GetCooldownReason(),
 		Provenance: provenance(q.GetProvenance()), EndsAfter: seconds(in.GetEndsAfter()), HeardAgo: seconds(in.GetHeardAgo()),
+		Window: in.GetWindow(), FoundWindow: in.GetFoundWindow(), FoundConfidence: in.GetFoundConfidence(),
 		Confidence: confidence(in.GetConfidence()), Rate: in.GetRate(),
 	}
 }

@@ -73,9 +73,9 @@ func TestStatus(t *testing.T) {
 	}
 	const after = `(\d+[dhms])+`
 	matches(t, stdout,
-		`API +APP +LIMIT +KEY +USED/LIMIT +REMAINING +RESET IN +STATE +WAITING +FORECAST +TOLD BY +HEARD`,
-		`linkedin +app-1 +member-day +user=member-1 +1/1 +0 +`+after+` +open +0 +ended +configured +never`,
-		`linkedin +app-1 +app-day +- +1/500 +499 +`+after+` +open +0 +lasts +configured +[0-9.hms]+ ago`,
+		`API +APP +LIMIT +KEY +USED/LIMIT +REMAINING +RESET IN +STATE +WAITING +FORECAST +TOLD BY +HEARD +WINDOW`,
+		`linkedin +app-1 +member-day +user=member-1 +1/1 +0 +`+after+` +open +0 +ended +configured +never +\{calendar: day, zone: UTC\}`,
+		`linkedin +app-1 +app-day +- +1/500 +499 +`+after+` +open +0 +lasts +configured +[0-9.hms]+ ago +\{calendar: day, zone: UTC\}`,
 	)
 
 	stdout, _, _ = output(t, "status", "--broker", address, "--api", "linkedin", "--user", "member-1", "--json")
@@ -114,6 +114,7 @@ func TestExplain(t *testing.T) {
 		`app-day of linkedin/app-1: 499 of 500 remain, the quota is configured, open`,
 		`  the upstream's count: 499 remained as of \S+ ago, the lowest that was told`,
 		`  our own count: 1 in this window, which began \S+ ago for us`,
+		`  window: \{calendar: day, zone: UTC\}`,
 		`  end of the window: in \S+.*`,
 		`  nobody stands before this call here`,
 		`  reports, the newest first:`,
@@ -122,6 +123,7 @@ func TestExplain(t *testing.T) {
 		`member-day of linkedin/app-1 user=member-1: 0 of 1 remain, the quota is configured, open`,
 		`  the upstream's count: 1 remain as the quota has it, no response told it in this window; 1 spent without numbers may not be in it`,
 		`  our own count: 1 in this window, which began \S+ ago for us`,
+		`  window: \{calendar: day, zone: UTC\}`,
 		`  end of the window: in \S+.*`,
 		`  nobody stands before this call here`,
 		`  no report told numbers of it lately`,

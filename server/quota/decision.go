@@ -121,11 +121,15 @@ type Status struct {
 	// Outstanding is the permits that are granted and not settled, Waiting the
 	// callers that stand at the bucket.
 	Outstanding, Waiting int64
-	// ResetAt is the latest instant at which the window turns; zero when that is
-	// not known.
+	// ResetAt is the latest instant at which the window turns, or all of a quota is
+	// back that refills; zero when that is not known.
 	ResetAt time.Time
-	// Period is the nominal length of the window; 0 when it is not known.
+	// Window is the window as it was declared or told; zero when it was not. Period
+	// is its nominal length; 0 when it is not known, or has none.
+	Window Window
 	Period time.Duration
+	// Found is which kind of window answers show, where it is not declared.
+	Found Finding
 	// State is where the bucket stands; CoolUntil and CoolReason are the end of
 	// a cool-down and why it began, zero and empty when there is none.
 	State      State

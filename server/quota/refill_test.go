@@ -20,6 +20,9 @@ func TestRefillIsExact(t *testing.T) {
 	}
 	last := s.take(0)
 	s.retryAt(s.denied(0, Exhausted), 0.5)
+	if st := s.l.Status(at0(0), s.bucketOf("app")); !st.ResetAt.Equal(at0(19.5)) || st.Used != 40 || st.Quota != 40 || st.Window != leaky().Window {
+		t.Errorf("status %+v", st)
+	}
 	s.denied(0.5-1e-9, Exhausted)
 	s.take(0.5)
 	s.denied(0.5, Exhausted)

@@ -8,7 +8,7 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 	s := Status{
 		Limit: b.rule.Name, Unit: b.rule.Counts(), Key: b.Key(),
 		Quota: Unknown, Remaining: Unknown, Period: b.rule.Window.period(),
-		State: b.state, Provenance: b.provenance,
+		State: b.state, Provenance: b.provenance, Window: b.rule.Window, Found: b.finds(at(now)),
 	}
 	s.Outstanding, s.Waiting = int64(b.flying), int64(b.queued)
 	if b.quota > 0 {
@@ -24,7 +24,10 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 	if b.lesson != nil && b.provenance == Learned {
 		s.Confidence = b.lesson.confidence(b.quota)
 	}
-	if b.end.known() && !b.gate {
+	switch {
+	case b.refills():
+		s.ResetAt = b.fullAt().time()
+	case b.end.known() && !b.gate:
 		s.ResetAt = b.turnsAt().time()
 	}
 	if b.state != Open {

@@ -131,6 +131,9 @@ func numbers(x *quotaadmin.Bucket) []string {
 	if x.Others > 0 {
 		lines = append(lines, fmt.Sprintf("others: the upstream counted %d that nobody acquired", x.Others))
 	}
+	if x.Window != "" || x.FoundWindow != "" {
+		lines = append(lines, "window: "+window(&x.Quota))
+	}
 	lines = append(lines, end(x))
 	if x.EndsAfter != nil && *x.EndsAfter > 0 {
 		lines = append(lines, "forecast: at the pace of this window the quota ends in "+span(x.EndsAfter))

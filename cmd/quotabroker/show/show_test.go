@@ -49,7 +49,7 @@ func day() quotaadmin.Quota {
 		API: "linkedin", App: "app-1", Endpoint: "GET /v2/connections", Limit: "app-day", Unit: "requests",
 		Quota: 100_000, Remaining: 49_990, Used: 50_010, Others: 120, Pressure: 0.5, Outstanding: 10,
 		ResetAfter: of(9*time.Hour + 40*time.Minute), State: "open", Provenance: "configured",
-		EndsAfter: of(40*time.Minute + 10*time.Second), HeardAgo: of(1200 * time.Millisecond),
+		EndsAfter: of(40*time.Minute + 10*time.Second), HeardAgo: of(1200 * time.Millisecond), Window: "{calendar: day, zone: UTC}",
 	}
 }
 
@@ -60,6 +60,7 @@ func cooling() quotaadmin.Quota {
 		Quota: 500, Used: 500, Pressure: 1, Waiting: 3, ResetAfter: of(61 * time.Second),
 		State: "cooling", CooldownAfter: of(59 * time.Second), CooldownReason: "Resource level throttle", Provenance: "told",
 		EndsAfter: of(0), HeardAgo: of(3 * 24 * time.Hour),
+		Window: "{fixed: 10s}", FoundWindow: "{sliding: 10s}", FoundConfidence: 0.983,
 	}
 }
 
@@ -95,6 +96,7 @@ func TestLearnedTable(t *testing.T) {
 func TestStatusTable(t *testing.T) {
 	lasting := day()
 	lasting.App, lasting.Others, lasting.EndsAfter = "", 0, nil
+	lasting.Window, lasting.FoundWindow, lasting.FoundConfidence = "", "{refill: 105ms, burst: 100}", 0.87
 	s := Status{
 		Listing: quotaadmin.Listing{
 			Quotas: []quotaadmin.Quota{cooling(), day(), lasting, unknown()}, Matched: 1_000_003,

@@ -24,7 +24,7 @@ func (s Status) WriteTable(w io.Writer) error {
 	if len(s.Quotas) == 0 {
 		t.text("no quotas: nobody has asked for such a permit yet")
 	} else {
-		t.row("API", "APP", "LIMIT", "KEY", "USED/LIMIT", "REMAINING", "RESET IN", "STATE", "WAITING", "FORECAST", "TOLD BY", "HEARD")
+		t.row("API", "APP", "LIMIT", "KEY", "USED/LIMIT", "REMAINING", "RESET IN", "STATE", "WAITING", "FORECAST", "TOLD BY", "HEARD", "WINDOW")
 		for i := range s.Quotas {
 			t.quota(&s.Quotas[i])
 		}
@@ -50,7 +50,7 @@ func (t table) text(line string) { fmt.Fprintln(t, line) }
 
 func (t table) quota(q *quotaadmin.Quota) {
 	t.row(name(q.API), name(q.App), name(q.Limit), key(counted(q)), used(q), number(q.Remaining), span(q.ResetAfter),
-		standing(q), fmt.Sprint(q.Waiting), forecast(q), toldBy(q), heard(q))
+		standing(q), fmt.Sprint(q.Waiting), forecast(q), toldBy(q), heard(q), window(q))
 }
 
 // used is how much of the quota is, and how much of that was not acquired.
@@ -113,6 +113,21 @@ func heard(q *quotaadmin.Quota) string {
 		return "never"
 	}
 	return span(q.HeardAgo) + " ago"
+}
+
+// window is the kind of the bucket's window: as it is declared, and as responses
+// show it where that is something else.
+func window(q *quotaadmin.Quota) string {
+	switch seems := fmt.Sprintf("seems %s (%.0f%%)", printable(q.FoundWindow), 100*q.FoundConfidence); {
+	case q.FoundWindow == "" && q.Window == "":
+		return none
+	case q.FoundWindow == "" || q.FoundWindow == q.Window:
+		return printable(q.Window)
+	case q.Window == "":
+		return seems
+	default:
+		return printable(q.Window) + ", " + seems
+	}
 }
 
 func (t table) totals(totals []quotaadmin.Total) {

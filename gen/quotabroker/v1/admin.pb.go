@@ -297,9 +297,17 @@ type QuotaStatus struct {
 	Confidence *Confidence `protobuf:"bytes,8,opt,name=confidence,proto3" json:"confidence,omitempty"`
 	// Calls a second that are let through of a group that the upstream refuses
 	// without a word; 0 when none are held back so.
-	Rate          float64 `protobuf:"fixed64,9,opt,name=rate,proto3" json:"rate,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Rate float64 `protobuf:"fixed64,9,opt,name=rate,proto3" json:"rate,omitempty"`
+	// The kind of the limit's window, as the configuration would write it, such as
+	// "{calendar: day, zone: UTC}"; empty when nobody declared or told one.
+	Window string `protobuf:"bytes,10,opt,name=window,proto3" json:"window,omitempty"`
+	// The kind of window that responses show, where it is not declared, or only as
+	// fixed; empty while they show none. Of a refill it goes with a limit of 1.
+	FoundWindow string `protobuf:"bytes,11,opt,name=found_window,json=foundWindow,proto3" json:"found_window,omitempty"`
+	// How sure that is, more than 0 and less than 1; 0 when there is none.
+	FoundConfidence float64 `protobuf:"fixed64,12,opt,name=found_confidence,json=foundConfidence,proto3" json:"found_confidence,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *QuotaStatus) Reset() {
@@ -391,6 +399,27 @@ func (x *QuotaStatus) GetConfidence() *Confidence {
 func (x *QuotaStatus) GetRate() float64 {
 	if x != nil {
 		return x.Rate
+	}
+	return 0
+}
+
+func (x *QuotaStatus) GetWindow() string {
+	if x != nil {
+		return x.Window
+	}
+	return ""
+}
+
+func (x *QuotaStatus) GetFoundWindow() string {
+	if x != nil {
+		return x.FoundWindow
+	}
+	return ""
+}
+
+func (x *QuotaStatus) GetFoundConfidence() float64 {
+	if x != nil {
+		return x.FoundConfidence
 	}
 	return 0
 }
@@ -1505,7 +1534,7 @@ const file_quotabroker_v1_admin_proto_rawDesc = "" +
 	"\x12ListQuotasResponse\x123\n" +
 	"\x06quotas\x18\x01 \x03(\v2\x1b.quotabroker.v1.QuotaStatusR\x06quotas\x12\x18\n" +
 	"\amatched\x18\x02 \x01(\x03R\amatched\x122\n" +
-	"\x06totals\x18\x03 \x03(\v2\x1a.quotabroker.v1.QuotaTotalR\x06totals\"\xe4\x02\n" +
+	"\x06totals\x18\x03 \x03(\v2\x1a.quotabroker.v1.QuotaTotalR\x06totals\"\xca\x03\n" +
 	"\vQuotaStatus\x12+\n" +
 	"\x05quota\x18\x01 \x01(\v2\x15.quotabroker.v1.QuotaR\x05quota\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x16\n" +
@@ -1518,7 +1547,11 @@ const file_quotabroker_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"confidence\x18\b \x01(\v2\x1a.quotabroker.v1.ConfidenceR\n" +
 	"confidence\x12\x12\n" +
-	"\x04rate\x18\t \x01(\x01R\x04rate\"\x9a\x01\n" +
+	"\x04rate\x18\t \x01(\x01R\x04rate\x12\x16\n" +
+	"\x06window\x18\n" +
+	" \x01(\tR\x06window\x12!\n" +
+	"\ffound_window\x18\v \x01(\tR\vfoundWindow\x12)\n" +
+	"\x10found_confidence\x18\f \x01(\x01R\x0ffoundConfidence\"\x9a\x01\n" +
 	"\n" +
 	"Confidence\x12\x1c\n" +
 	"\tconfirmed\x18\x01 \x01(\x03R\tconfirmed\x12>\n" +
