@@ -41,8 +41,6 @@ type Bucket struct {
 	strayed bool
 	// asked is true once a call has been answered while the quota was not known.
 	asked bool
-	// unwritten is true when the quota was told and the store was not.
-	unwritten bool
 
 	asking
 	phase
@@ -75,6 +73,8 @@ type ledgerState struct {
 	reserved, settled int64
 	// queued is how many callers wait.
 	queued int32
+	// unwritten is true when the quota was told and the store was not.
+	unwritten bool
 	// opened and changed are true while the ledger lists the bucket so, dropped
 	// once it has forgotten it.
 	opened, changed, dropped bool

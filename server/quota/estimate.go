@@ -54,11 +54,15 @@ func (e *estimate) perCall(step int64) (cost int64, ok bool) {
 // what was learned of the endpoint, or of all calls.
 func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, guessed bool) {
 	unit := b.rule.Counts()
-	if n, ok := stated[unit]; ok {
-		return n, false
+	if len(stated) > 0 {
+		if n, ok := stated[unit]; ok {
+			return n, false
+		}
 	}
-	if n, ok := l.rules.cost(endpoint, unit); ok {
-		return n, false
+	if len(l.rules.Costs) > 0 {
+		if n, ok := l.rules.cost(endpoint, unit); ok {
+			return n, false
+		}
 	}
 	if unit == Requests {
 		return 1, false

@@ -209,16 +209,20 @@ func closest[T any](rules []T, endpoint string, about func(*T) (template string,
 // matchTemplate reports whether the endpoint fits the template, segment by
 // segment.
 func matchTemplate(template, endpoint string) bool {
-	want, got := strings.Split(template, "/"), strings.Split(endpoint, "/")
-	for i, w := range want {
-		if w == "*" && i == len(want)-1 {
-			return len(got) > i
+	for {
+		want, wanted, more := strings.Cut(template, "/")
+		if want == "*" && !more {
+			return true
 		}
-		if i >= len(got) || w != got[i] && !isVariable(w) {
+		got, rest, longer := strings.Cut(endpoint, "/")
+		switch {
+		case want != got && !isVariable(want):
 			return false
+		case !more || !longer:
+			return more == longer
 		}
+		template, endpoint = wanted, rest
 	}
-	return len(want) == len(got)
 }
 
 // literalBytes counts the bytes of a template that are not variable.

@@ -76,8 +76,10 @@ func (p *Permit) Outstanding() bool { return p.state == outstanding }
 // actual is what the call took of the bucket: what the report says, else nothing
 // of a free call, else what was reserved; guessed says that nobody knows.
 func (c *charge) actual(a *Answer) (cost int64, guessed bool) {
-	if n, ok := a.Costs[c.bucket.rule.Counts()]; ok {
-		return n, false
+	if len(a.Costs) > 0 {
+		if n, ok := a.Costs[c.bucket.rule.Counts()]; ok {
+			return n, false
+		}
 	}
 	if a.Free {
 		return 0, false

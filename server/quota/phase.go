@@ -39,7 +39,7 @@ type phase struct {
 }
 
 // turnsAt is when the window turns by the clock; its end must be known.
-func (p *phase) turnsAt() instant { return p.end.hi.add(p.pad()) }
+func (b *Bucket) turnsAt() instant { return b.end.hi.add(b.pad()) }
 
 // passLo notes what may belong to the next window, from the first moment at
 // which the window may have ended.
@@ -146,8 +146,11 @@ func (b *Bucket) carry(now instant) {
 // settledFirst bounds the end of a window of which no answer tells it: a call
 // granted in it has been answered, so it began at that call or before.
 func (b *Bucket) settledFirst(now, granted instant) {
+	if b.end.known() || b.logged() || granted < b.turned {
+		return
+	}
 	period := b.rule.Window.period()
-	if b.end.known() || b.logged() || period == 0 || granted < b.turned {
+	if period == 0 {
 		return
 	}
 	lo := now
@@ -371,10 +374,10 @@ func (b *Bucket) prove(w *news) {
 // unturn takes an early turn back: the old window goes on with the lowest number
 // heard in all of it, and from now on we turn later by as much as we were early.
 func (b *Bucket) unturn(w *news) {
-	h := b.hearOf()
-	h.pad += max(w.reset.hi.sub(b.turned), time.Millisecond)
+	d := b.doubt()
+	d.pad += max(w.reset.hi.sub(b.turned), time.Millisecond)
 	if p := b.rule.Window.period(); p > 0 {
-		h.pad = min(h.pad, p)
+		d.pad = min(d.pad, p)
 	}
 	b.m = min(b.m, b.last.m)
 	b.n += b.last.n

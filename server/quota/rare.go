@@ -11,6 +11,8 @@ import "time"
 // doubts is what a bucket is not sure of. A bucket whose numbers agree with what
 // it knows has none.
 type doubts struct {
+	// pad is how early we once turned: from then on we turn that much later.
+	pad time.Duration
 	// risen is when an answer first said that more remains than m; a second one
 	// granted after it is believed. quotaRisen is the same of the quota.
 	risen, quotaRisen instant
@@ -38,6 +40,13 @@ type doubts struct {
 	// guessed counts the calls answered since the last numbers whose cost nobody
 	// knew.
 	guessed int64
+}
+
+// confirmsRise reports whether a call granted then is the second to say that more
+// remains.
+func (b *Bucket) confirmsRise(granted instant) bool {
+	d := b.doubts
+	return d != nil && d.risen != 0 && granted >= d.risen
 }
 
 func (b *Bucket) doubted() doubts {
@@ -85,8 +94,6 @@ func (b *Bucket) undoubt() {
 // hearsay is what answers said of a window's end. A bucket of which no answer
 // told a reset, nor what remains, has none.
 type hearsay struct {
-	// pad is how early we once turned: from then on we turn that much later.
-	pad time.Duration
 	// epoch is the window's reset as the upstream wrote it, 0 when it did not.
 	epoch int64
 	// hull holds all ends that were told of this window.
@@ -115,11 +122,11 @@ func (p *phase) hearOf() *hearsay {
 }
 
 // pad is how much later than its end the window turns.
-func (p *phase) pad() time.Duration {
-	if p.hearsay == nil {
+func (b *Bucket) pad() time.Duration {
+	if b.doubts == nil {
 		return 0
 	}
-	return p.hearsay.pad
+	return b.doubts.pad
 }
 
 // edge is the sums a and bare as they stood when the window may have ended: what

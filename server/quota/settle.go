@@ -129,7 +129,7 @@ func (b *Bucket) stale(now, granted instant, reset span, epoch int64) bool {
 // is believed at once, a rise when a second answer confirms it.
 func (b *Bucket) takeNumbers(w *news) (effect string) {
 	b.takeQuota(w)
-	r, risen := w.remaining, b.doubted().risen
+	r := w.remaining
 	switch {
 	case r == Unknown:
 		return "says nothing of what remains"
@@ -137,7 +137,7 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 		effect = b.fall(w)
 	case w.granted < b.tm || w.tighten:
 		return "overtaken by a later answer: ignored"
-	case b.doubtful || risen != 0 && w.granted >= risen:
+	case b.doubtful || b.confirmsRise(w.granted):
 		if b.endless() {
 			b.begin(w.now) // only a turn can have raised it
 			b.n = 0

@@ -109,16 +109,21 @@ func (w Window) zone() *time.Location {
 
 // period is the window's nominal length; 0 when it is not known, or when there is
 // no window that begins anew.
-func (w Window) period() time.Duration {
-	const day = 24 * time.Hour
+func (w *Window) period() time.Duration {
 	switch w.Kind {
 	case Calendar:
-		return [...]time.Duration{0, time.Hour, day, 7 * day, 31 * day}[w.Unit]
+		return w.Unit.length()
 	case Refill, Concurrent:
 		return 0
 	default:
 		return w.Period
 	}
+}
+
+// length is the unit's greatest.
+func (u CalendarUnit) length() time.Duration {
+	const day = 24 * time.Hour
+	return [...]time.Duration{0, time.Hour, day, 7 * day, 31 * day}[u]
 }
 
 // carries reports whether the window's next boundary is known without being
