@@ -53,6 +53,9 @@ func (e *estimate) perCall(step int64) (cost int64, ok bool) {
 // rules say of its endpoint, else one request. Of any other unit it is guessed:
 // what was learned of the endpoint, or of all calls.
 func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, guessed bool) {
+	if len(stated)+len(l.rules.Costs) == 0 && b.rule.countsRequests() {
+		return 1, false
+	}
 	unit := b.rule.Counts()
 	if len(stated) > 0 {
 		if n, ok := stated[unit]; ok {
@@ -107,7 +110,7 @@ func (b *Bucket) step() int64 {
 // learnTold learns what the report of a call of this endpoint says that it took.
 // An endpoint of the name "" is no different from one of which nothing is known.
 func (b *Bucket) learnTold(endpoint string, cost int64) {
-	if b.rule.Counts() == Requests || cost == 0 {
+	if cost == 0 || b.rule.countsRequests() {
 		return
 	}
 	b.learned(endpoint).told(cost)

@@ -108,10 +108,10 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 // Take decides on a call and, when it is allowed, spends its cost in every
 // bucket that counts it, or in none. With room for the permit it allocates nothing
 // where the buckets are known.
-func (l *Ledger) Take(now time.Time, r Request) Decision {
+func (l *Ledger) Take(now time.Time, r Request) (d Decision) {
 	t := at(now)
 	route := l.route(t, r.Scope)
-	d := l.decide(t, route, &r)
+	l.decide(t, route, &r, &d)
 	if !d.Allowed() && (!r.Force || !d.forcible()) {
 		l.note(route, &d, &r)
 		return d
@@ -136,34 +136,33 @@ func (d Decision) forcible() bool { return d.Reason != TooLarge && d.Reason != R
 
 // charge takes the permit's cost of the bucket.
 func (l *Ledger) charge(now instant, p *Permit, b *Bucket) {
-	c := l.chargeOf(p, b)
+	p.charges = append(p.charges, l.chargeOf(p, b))
+	c := &p.charges[len(p.charges)-1]
 	c.a, c.promised = b.a, b.promise(now)
-	p.charges = append(p.charges, c)
 	b.grant(now, c.cost)
 	l.refill(b)
 	l.change(b)
 }
 
 // Check decides as Take would and spends nothing.
-func (l *Ledger) Check(now time.Time, r Request) Decision {
+func (l *Ledger) Check(now time.Time, r Request) (d Decision) {
 	t := at(now)
-	return l.decide(t, l.route(t, r.Scope), &r)
+	l.decide(t, l.route(t, r.Scope), &r, &d)
+	return d
 }
 
 // decide is the decision of all buckets together: the denial that lasts longest
 // decides, because the call cannot be made before it ends.
-func (l *Ledger) decide(now instant, route []*Bucket, r *Request) Decision {
-	var d Decision
+func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 	for _, b := range route {
 		why, retry, firm := l.decideOne(now, b, r)
 		if why == NoReason || d.Reason == TooLarge {
 			continue
 		}
 		if d.Bucket == nil || why == TooLarge || firm && !d.Firm || firm == d.Firm && retry > at(d.RetryAt) {
-			d = Decision{Reason: why, Bucket: b, RetryAt: retry.time(), Firm: firm}
+			*d = Decision{Reason: why, Bucket: b, RetryAt: retry.time(), Firm: firm}
 		}
 	}
-	return d
 }
 
 func (l *Ledger) decideOne(now instant, b *Bucket, r *Request) (Reason, instant, bool) {

@@ -71,6 +71,8 @@ func (l *Limit) Counts() string {
 	return l.Unit
 }
 
+func (l *Limit) countsRequests() bool { return l.Unit == "" || l.Unit == Requests }
+
 // Override is another quota for the calls of one endpoint.
 type Override struct {
 	// Endpoint is an exact endpoint, or a template: a segment in braces matches
