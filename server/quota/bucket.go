@@ -182,6 +182,10 @@ func (b *Bucket) elapse(now instant) {
 // decide is whether the bucket alone allows a call of this cost, and if not,
 // when it could; firm says that nothing but time can help before that.
 func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, firm bool) {
+	return b.decideLeft(now, cost, b.available())
+}
+
+func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry instant, firm bool) {
 	if why, retry := b.cooldown.blocks(now, int64(b.flying)); why != NoReason {
 		return why, retry, why == CoolingDown
 	}
@@ -199,7 +203,7 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 		return NoReason, 0, false
 	case b.unsure && now < b.doubted().nextAsk:
 		return Probing, b.doubted().nextAsk, false
-	case b.available() >= cost && b.leaves(now, cost):
+	case left >= cost && b.leaves(now, cost):
 		return NoReason, 0, false
 	case b.probeDue(now, cost), b.tryDue(now, cost):
 		return NoReason, 0, false
@@ -260,8 +264,8 @@ func (b *Bucket) stopProbes() {
 	}
 }
 
-// grant charges a call. The bucket must have allowed it.
-func (b *Bucket) grant(now instant, cost int64) {
+// grant charges a call. The bucket must have allowed it, with so much left.
+func (b *Bucket) grant(now instant, cost, left int64) {
 	b.tally.Granted++
 	switch {
 	case b.state == ProbingState:
@@ -270,7 +274,7 @@ func (b *Bucket) grant(now instant, cost int64) {
 		if b.governor != nil {
 			b.governor.granted(now)
 		}
-	case b.available() >= cost:
+	case left >= cost:
 		b.stopProbes()
 	case b.tryDue(now, cost):
 		b.tally.Probes++

@@ -56,6 +56,7 @@ type Ledger struct {
 	routed  []*Bucket
 	read    tellings
 	answer  answerState
+	asked   []asked
 	// of and can are the room of the buckets that an observation is, and can be, of.
 	of, can []*Bucket
 	permits permitQueue
@@ -123,8 +124,8 @@ func (l *Ledger) Take(now time.Time, r Request) (d Decision) {
 	p.begin(now, &r)
 	_, report := l.rules.Deadlines()
 	p.Generation, p.lapses, p.awaited, p.planned = l.generation, t.add(l.lapsesAfter), t.add(report), l.planned
-	for _, b := range route {
-		l.charge(t, p, b)
+	for i, b := range route {
+		l.charge(t, p, b, l.asked[i])
 	}
 	l.permits.push(p)
 	d.Permit = p
@@ -134,13 +135,20 @@ func (l *Ledger) Take(now time.Time, r Request) (d Decision) {
 // forcible reports whether a denied call can be made all the same.
 func (d Decision) forcible() bool { return d.Reason != TooLarge && d.Reason != Reserving }
 
-// charge takes the permit's cost of the bucket.
-func (l *Ledger) charge(now instant, p *Permit, b *Bucket) {
-	p.charges = append(p.charges, l.chargeOf(p, b))
-	c := &p.charges[len(p.charges)-1]
-	c.a, c.promised = b.a, b.promise(now)
-	b.grant(now, c.cost)
-	l.refill(b)
+// asked is what a call asks of a bucket, and how much was left of it then. Such a
+// cost is guessed that nobody said.
+type asked struct {
+	cost, left int64
+	guessed    bool
+}
+
+// charge takes of the bucket what the permit's call asked of it.
+func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q asked) {
+	p.charges = append(p.charges, charge{
+		bucket: b, cost: q.cost, a: b.a, promised: b.promise(now), guessed: q.guessed,
+	})
+	b.grant(now, q.cost, q.left)
+	l.refillLeft(b, q.left-q.cost)
 	l.change(b)
 }
 
@@ -154,8 +162,13 @@ func (l *Ledger) Check(now time.Time, r Request) (d Decision) {
 // decide is the decision of all buckets together: the denial that lasts longest
 // decides, because the call cannot be made before it ends.
 func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
+	l.asked = l.asked[:0]
 	for _, b := range route {
-		why, retry, firm := l.decideOne(now, b, r)
+		b.advance(now)
+		q := asked{left: b.available()}
+		q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
+		l.asked = append(l.asked, q)
+		why, retry, firm := l.decideOne(now, b, r, q)
 		if why == NoReason || d.Reason == TooLarge {
 			continue
 		}
@@ -165,18 +178,16 @@ func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 	}
 }
 
-func (l *Ledger) decideOne(now instant, b *Bucket, r *Request) (Reason, instant, bool) {
-	b.advance(now)
-	cost, _ := l.costOf(b, r.Scope.Endpoint, r.Costs)
-	if why, retry, firm := b.decide(now, cost); why != NoReason {
+func (l *Ledger) decideOne(now instant, b *Bucket, r *Request, q asked) (Reason, instant, bool) {
+	if why, retry, firm := b.decideLeft(now, q.cost, q.left); why != NoReason {
 		return why, retry, firm
 	}
 	switch {
-	case cost > 0 && l.held(now, b):
+	case q.cost > 0 && l.held(now, b):
 		return Exhausted, l.holdUntil, true
 	case b.queued > 0 && r.Turn != b:
 		return Queued, 0, false
-	case b.unreserved(cost):
+	case b.unreserved(q.cost, q.left):
 		return Reserving, 0, false
 	}
 	return NoReason, 0, false
@@ -198,8 +209,8 @@ func (l *Ledger) note(route []*Bucket, d *Decision, r *Request) {
 	switch {
 	case d.Reason == Reserving:
 		// All at once, so that a call of many buckets waits for one write.
-		for _, b := range route {
-			if cost, _ := l.costOf(b, r.Scope.Endpoint, r.Costs); b.unreserved(cost) {
+		for i, b := range route {
+			if q := l.asked[i]; b.unreserved(q.cost, q.left) {
 				l.wanting[b] = struct{}{}
 			}
 		}

@@ -64,12 +64,8 @@ func (b *Bucket) stored() bool { return b.quota > 0 && !b.gate && !b.logged() &&
 
 // unreserved reports whether a call of this cost could go but for the store, which
 // has not confirmed as much.
-func (b *Bucket) unreserved(cost int64) bool {
-	if cost == 0 || !b.stored() {
-		return false
-	}
-	left := b.available()
-	return b.spentOf(left)+cost > b.reserved && b.state != ProbingState && left >= cost
+func (b *Bucket) unreserved(cost, left int64) bool {
+	return cost > 0 && left >= cost && b.stored() && b.spentOf(left)+cost > b.reserved && b.state != ProbingState
 }
 
 // spent is what the window has lost, as the upstream may see it: all that is not
@@ -82,7 +78,9 @@ func (b *Bucket) spentOf(left int64) int64 { return min(max(0, b.quota-left), b.
 // refill asks for the next chunk early, when half of the last is used; and for
 // what was settled to be written once that is a chunk, so that a crash wastes no
 // more.
-func (l *Ledger) refill(b *Bucket) {
+func (l *Ledger) refill(b *Bucket) { l.refillLeft(b, b.available()) }
+
+func (l *Ledger) refillLeft(b *Bucket, left int64) {
 	if b.dropped {
 		return
 	}
@@ -92,8 +90,7 @@ func (l *Ledger) refill(b *Bucket) {
 	if !b.stored() {
 		return
 	}
-	spent := b.spent()
-	chunk := b.chunk()
+	spent, chunk := b.spentOf(left), b.chunk()
 	short := b.reserved < b.quota && spent+chunk/2 >= b.reserved
 	if short || spent-b.o >= b.settled+chunk {
 		l.wanting[b] = struct{}{}
