@@ -162,7 +162,7 @@ func (b *Bucket) advance(now instant) {
 
 // still reports whether time does nothing to the bucket yet, as it does mostly.
 func (b *Bucket) still(now instant) bool {
-	return b.log == nil && b.kind == nil && b.closure == nil && b.lesson == nil && (now < b.end.lo || b.end.hi == 0)
+	return b.log == nil && b.kind == nil && b.lesson == nil && b.state != Cooling && (now < b.end.lo || b.end.hi == 0)
 }
 
 func (b *Bucket) elapse(now instant) {

@@ -21,10 +21,7 @@ const (
 // cooldown closes a bucket until an instant, then lets one call probe, then a
 // few more with each success: open → cooling → probing → ramping → open.
 type cooldown struct {
-	// began is when it began: a refusal of a call that was granted before
-	// belongs to it and starts no other.
-	began instant
-	// closure is nil exactly while the bucket is open.
+	// closure is nil until the bucket is first closed.
 	*closure
 
 	state State
@@ -34,8 +31,12 @@ type cooldown struct {
 	doublings uint8
 }
 
-// closure is what is known of a cool-down that is not over.
+// closure is what is known of a cool-down that is not over; of one that is, when it
+// began.
 type closure struct {
+	// began is when it began: a refusal of a call that was granted before
+	// belongs to it and starts no other.
+	began instant
 	// reason is the upstream's words, whose is why this bucket is to blame.
 	reason, whose string
 	// until is when it ends; the latest of all reports.
@@ -89,7 +90,7 @@ type refusal struct {
 // refuse begins, or lengthens, the cool-down. It reports whether a new one
 // began.
 func (c *cooldown) refuse(now instant, r refusal) bool {
-	if r.granted < c.began || c.state == Cooling {
+	if c.state == Cooling || c.closure != nil && r.granted < c.began {
 		c.lengthen(now, r)
 		return false
 	}
@@ -152,7 +153,10 @@ func (c *cooldown) advance(now instant) {
 
 // open forgets the cool-down but for when it began: refusals of calls that were
 // granted before may still come.
-func (c *cooldown) open() { *c = cooldown{began: c.began} }
+func (c *cooldown) open() {
+	*c.closure = closure{began: c.began}
+	*c = cooldown{closure: c.closure}
+}
 
 // blocks is why the cool-down holds a call back, and until when; the instant is
 // zero when only an answer can tell.
