@@ -42,7 +42,6 @@ type Bucket struct {
 	// asked is true once a call has been answered while the quota was not known.
 	asked bool
 
-	asking
 	phase
 	cooldown
 	ledgerState

@@ -36,6 +36,8 @@ type phase struct {
 	// unseen counts the answers since the last such that spoke of other buckets,
 	// up to forgetAfter.
 	unseen uint8
+
+	asking
 }
 
 // turnsAt is when the window turns by the clock; its end must be known.
