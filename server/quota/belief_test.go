@@ -288,6 +288,9 @@ func heard(limits []Limit, first Answer, all []reported, order []int) model {
 	l.Advance(now)
 	for _, i := range order {
 		l.Settle(now, permits[i], all[i].answer)
+		for j := range i + 1 { // S7: reported again, with another's answer
+			l.Settle(now, permits[i], all[j].answer)
+		}
 	}
 	for b := range l.Buckets(Scope{}) {
 		return model{b.m, b.n, b.o, b.a - b.aCov, b.available(), heldBy(b), b.end, b.state}

@@ -53,11 +53,6 @@ type Bucket struct {
 	kind *kindState
 	// doubts is nil while there are none.
 	doubts *doubts
-	// drift is what others take; nil as long as nobody does.
-	drift *drift
-	// governor is nil for a bucket that is no gate, or of which nothing was refused
-	// for long.
-	governor *governor
 	// lesson is nil for a bucket that learns nothing by its own count.
 	lesson *lesson
 }
@@ -135,7 +130,7 @@ func (b *Bucket) confirmed() int64 {
 // watched this window from its start: all that can be counted in it is then our own,
 // and what a number may not cover need not be taken off it twice.
 func (b *Bucket) alone() bool {
-	return b.drift == nil && b.last != nil && b.quota > 0 && b.windowed() && !b.logged() && !b.guesses()
+	return b.drift() == nil && b.last != nil && b.quota > 0 && b.windowed() && !b.logged() && !b.guesses()
 }
 
 // own is what our own count leaves us, whatever the numbers say.
@@ -173,8 +168,8 @@ func (b *Bucket) elapse(now instant) {
 		b.turnUnsure(now)
 	}
 	b.cooldown.advance(now)
-	if b.governor != nil && b.governor.over(now) {
-		b.governor = nil
+	if b.governor() != nil && b.governor().over(now) {
+		b.doubts.governor = nil
 	}
 }
 
@@ -270,8 +265,8 @@ func (b *Bucket) grant(now instant, cost, left int64) {
 	case b.state == ProbingState:
 		b.tally.Probes++
 	case b.gate:
-		if b.governor != nil {
-			b.governor.granted(now)
+		if b.governor() != nil {
+			b.governor().granted(now)
 		}
 	case left >= cost:
 		b.stopProbes()

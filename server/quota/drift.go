@@ -63,7 +63,7 @@ func (b *Bucket) promise(now instant) int64 {
 // follow learns what others take from an answer that has been settled.
 func (b *Bucket) follow(w *news) {
 	foreign := b.foreign()
-	if b.drift == nil {
+	if b.drift() == nil {
 		if foreign == 0 {
 			return
 		}
@@ -71,9 +71,9 @@ func (b *Bucket) follow(w *news) {
 			b.lost += foreign // used before we came: nobody knows by whom
 			return
 		}
-		b.drift = &drift{}
+		b.hearOf().drift = &drift{}
 	}
-	d := b.drift
+	d := b.drift()
 	if w.passed {
 		d.rest()
 	}
@@ -95,8 +95,8 @@ func (b *Bucket) follow(w *news) {
 
 // undrift forgets what a number showed that turned out false.
 func (b *Bucket) undrift() {
-	if b.drift != nil {
-		b.drift.doubted = 0
+	if b.drift() != nil {
+		b.drift().doubted = 0
 	}
 }
 
@@ -157,10 +157,10 @@ func (d *drift) rate() int64 { return max(d.seen, d.before) }
 // within is what others take in so long.
 func (b *Bucket) within(d time.Duration) int64 {
 	period := b.rule.Window.period()
-	if period == 0 || b.drift == nil {
+	if period == 0 || b.drift() == nil {
 		return 0
 	}
-	return int64(float64(b.drift.rate()) * float64(max(0, min(d, period))) / float64(period))
+	return int64(float64(b.drift().rate()) * float64(max(0, min(d, period))) / float64(period))
 }
 
 // takenSince is what others took since the number that we count by.
@@ -180,7 +180,7 @@ func (b *Bucket) numberOf() instant {
 
 // sudden is what others may take before the next call arrives.
 func (b *Bucket) sudden() int64 {
-	d := b.drift
+	d := b.drift()
 	return min(max(d.burst*3/2/burstFades, d.rate()/mostSudden), b.quota/mostSudden)
 }
 
@@ -188,12 +188,12 @@ func (b *Bucket) sudden() int64 {
 // before the window ends, or what it cost refusals to take.
 func (b *Bucket) theirs(now instant) int64 {
 	switch {
-	case b.drift == nil || b.endless() || b.logged():
+	case b.drift() == nil || b.endless() || b.logged():
 		return 0
 	case !b.end.known():
-		return b.drift.floor
+		return b.drift().floor
 	}
-	return max(b.drift.floor, min(b.sudden(), b.within(b.end.mid().sub(now))))
+	return max(b.drift().floor, min(b.sudden(), b.within(b.end.mid().sub(now))))
 }
 
 // leaves reports whether a call of this cost leaves enough to others. What they
@@ -201,7 +201,7 @@ func (b *Bucket) theirs(now instant) int64 {
 // at once, so that each answer tells what others took; it is not begun by an old
 // number, and stops at what is theirs, unless that has long cost nothing.
 func (b *Bucket) leaves(now instant, cost int64) bool {
-	if b.drift == nil || b.confirmed() == unbounded || b.logged() || b.endless() {
+	if b.drift() == nil || b.confirmed() == unbounded || b.logged() || b.endless() {
 		return true
 	}
 	left, sudden := b.confirmed()-b.takenSince(now), b.sudden()
@@ -212,7 +212,7 @@ func (b *Bucket) leaves(now instant, cost int64) bool {
 	case b.o == 0 && !b.heardNow():
 		return true
 	case old && left < sudden || left-b.o-b.theirs(now) < cost:
-		return b.o == 0 && b.drift.calm >= min(calmAfter, 8*b.quota)
+		return b.o == 0 && b.drift().calm >= min(calmAfter, 8*b.quota)
 	}
 	return b.o == 0 || b.o+cost <= left/tapers
 }

@@ -26,3 +26,23 @@ func (h *eventHeap) Pop() any {
 	*h = old[:len(old)-1]
 	return e
 }
+
+// rounding is how the upstream writes a reset in whole seconds.
+type rounding int
+
+const (
+	roundCeil rounding = iota
+	roundFloor
+	roundNearest
+)
+
+func (r rounding) seconds(d time.Duration) int64 {
+	switch r {
+	case roundCeil:
+		return int64((d + time.Second - 1) / time.Second)
+	case roundFloor:
+		return int64(d / time.Second)
+	default:
+		return int64((d + time.Second/2) / time.Second)
+	}
+}

@@ -51,8 +51,8 @@ func (l *Ledger) Explain(now time.Time, b *Bucket) Explanation {
 			e.ConfirmedAt = b.tm.time()
 		}
 	}
-	if b.drift != nil {
-		e.Rate, e.Sudden, e.Theirs = b.drift.rate(), b.sudden(), b.theirs(at(now))
+	if b.drift() != nil {
+		e.Rate, e.Sudden, e.Theirs = b.drift().rate(), b.sudden(), b.theirs(at(now))
 	}
 	if e.Sliding {
 		e.Counted = b.held()

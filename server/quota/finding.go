@@ -144,8 +144,9 @@ func (f *finding) step(last span, period time.Duration) {
 func (b *Bucket) find(w *news, when era) {
 	says := w.reset.known() && w.remaining != Unknown
 	if b.unsure && w.granted >= b.turned {
-		if b.unsure = false; !says {
-			b.found().silent++
+		b.unsure = false
+		if f := b.found(); f != nil && !says {
+			f.silent++
 		}
 	}
 	if !says || !b.undeclared() || b.quota == 0 || when == pastWindow {

@@ -129,18 +129,18 @@ func (b *Bucket) govern(now instant) {
 	if !b.gate {
 		return
 	}
-	if b.governor == nil {
-		b.governor = &governor{}
+	if b.governor() == nil {
+		b.doubt().governor = &governor{}
 	}
-	b.governor.refused(now)
+	b.governor().refused(now)
 }
 
 // governed is whether a gate that does not cool down allows a call.
 func (b *Bucket) governed(now instant) (why Reason, retry instant, firm bool) {
-	if b.governor == nil {
+	if b.governor() == nil {
 		return NoReason, 0, false
 	}
-	if due := b.governor.holds(now); due != 0 {
+	if due := b.governor().holds(now); due != 0 {
 		return Exhausted, due, true
 	}
 	return NoReason, 0, false

@@ -33,13 +33,18 @@ type history struct {
 	now     time.Time
 	permits []*Permit // all that were granted
 	fate    map[*Permit]string
+	passed  map[*Permit]bool // whose call the upstream took
 	denials int
+
+	laws       *laws // nil when nobody watches
+	did        deed  // by this step
+	generation uint64
 }
 
 func newHistory(t *rapid.T) *history {
 	limits := rapid.SampledFrom(mixed).Draw(t, "limits")
 	return &history{
-		T: t, now: epoch, fate: map[*Permit]string{},
+		T: t, now: epoch, fate: map[*Permit]string{}, passed: map[*Permit]bool{},
 		l: NewLedger(&Rules{API: "api", Limits: limits, SendWithin: 2 * time.Second, ReportWithin: 20 * time.Second}, 1),
 	}
 }
@@ -66,6 +71,11 @@ func (h *history) steps(least, most int) {
 
 // step does one thing.
 func (h *history) step(d dice) {
+	if h.laws != nil {
+		h.look()
+		h.did = deed{}
+		defer func() { h.judge(h.did) }()
+	}
 	switch what := d.roll(16); {
 	case what < 6:
 		h.take(d)
@@ -76,7 +86,8 @@ func (h *history) step(d dice) {
 	case what == 11:
 		h.again(d)
 	case what == 12:
-		h.l.Observe(h.now, h.scope(&d), h.answer(&d))
+		h.did.observed, h.did.answer = true, h.answer(&d)
+		h.l.Observe(h.now, h.scope(&d), h.did.answer)
 	case what == 13:
 		h.pass(d.ms(30_000))
 	default:
@@ -92,6 +103,9 @@ func (h *history) pass(d time.Duration) {
 		due := !h.now.Before(p.GrantedAt.Add(2*time.Second + Flight))
 		if due && h.fate[p] == "" {
 			h.fate[p] = "lapsed"
+			if h.laws != nil {
+				h.spend(p, p.lapses)
+			}
 		}
 	}
 }
@@ -127,6 +141,7 @@ func (h *history) take(d dice) {
 	}
 	h.permits = append(h.permits, got.Permit)
 	h.fate[got.Permit] = ""
+	h.did.permit, h.did.granted = got.Permit, true
 	if got.Bucket != nil || !got.Permit.Outstanding() || !got.Permit.GrantedAt.Equal(h.now) || len(got.Permit.charges) != len(route) {
 		h.Fatalf("allowed: %+v", got)
 	}
@@ -156,8 +171,8 @@ func (h *history) denied(d Decision, r Request) {
 	var cause bool
 	switch d.Reason {
 	case Exhausted:
-		others := b.drift != nil && (b.o > 0 || b.theirs(now) > 0 || now.sub(b.numberOf()) > probeGap)
-		cause = b.available() < cost || others && !b.leaves(now, cost)
+		others := b.drift() != nil && (b.o > 0 || b.theirs(now) > 0 || now.sub(b.numberOf()) > probeGap)
+		cause = b.available() < cost || others && !b.leaves(now, cost) || b.gate && b.governor() != nil
 	case CoolingDown:
 		cause = b.state == Cooling && now < b.until && d.RetryAt.Equal(b.until.time())
 	case Probing:
@@ -167,7 +182,9 @@ func (h *history) denied(d Decision, r Request) {
 		cause = b.stored() && b.spent()+cost > b.reserved && b.available() >= cost
 	case TooLarge:
 		cause = b.quota > 0 && cost > b.quota
-	default: // nobody waits here, so nobody is queued
+	case Queued:
+		cause = b.queued > 0
+	default:
 	}
 	if !cause || d.Permit != nil {
 		h.Fatalf("denied without cause: %+v by %s: %+v", d, b.Name(), *b)
@@ -214,10 +231,23 @@ func (h *history) settle(d dice) {
 	if p == nil {
 		return
 	}
-	if !h.l.Settle(h.now, p, h.answer(&d)) {
+	a := h.answer(&d)
+	h.did.permit, h.did.settled, h.did.answer = p, h.fate[p] == "", a
+	if h.laws != nil && h.fate[p] == "" && (a.Unanswered || a.Verdict == Passed && len(a.Observations) == 0) {
+		h.spend(p, at(h.now))
+	}
+	h.passed[p] = a.Verdict == Passed && !a.Unanswered
+	if !h.l.Settle(h.now, p, a) {
 		h.Fatalf("a report for a permit that was %q is the first, and was not heard", h.fate[p])
 	}
-	h.fate[p] = map[string]string{"": "settled", "lapsed": "lapsed and heard"}[h.fate[p]]
+	switch {
+	case h.fate[p] == "":
+		h.fate[p] = "settled"
+	case a.Unanswered:
+		h.fate[p] = "lapsed and lost"
+	default:
+		h.fate[p] = "lapsed and heard"
+	}
 }
 
 func (h *history) release(d dice) {
@@ -230,12 +260,13 @@ func (h *history) release(d dice) {
 	}
 	if h.fate[p] == "" {
 		h.fate[p] = "released"
+		h.did.permit, h.did.released = p, true
 	}
 }
 
 // again reports and releases a permit that has ended: nothing changes.
 func (h *history) again(d dice) {
-	p := h.some(&d, "settled", "released", "lapsed and heard")
+	p := h.some(&d, "settled", "released", "lapsed and heard", "lapsed and lost")
 	if p == nil {
 		return
 	}
@@ -294,24 +325,28 @@ func TestPropertyInvariants(t *testing.T) {
 		}
 	})
 	t.Logf("%d granted, %d denied; %v", granted, denials, fates)
-	for _, fate := range []string{"", "settled", "released", "lapsed", "lapsed and heard"} {
+	for _, fate := range []string{"", "settled", "released", "lapsed", "lapsed and heard", "lapsed and lost"} {
 		if granted > 1000 && (fates[fate] == 0 || denials == 0) {
 			t.Errorf("no permit was %q, or nobody was denied", fate)
 		}
 	}
 }
 
-// Whatever happened before, with every report lost, a caller who asks again when
-// it is told to gets a permit in the end.
+// L2: whatever happened before, with every report lost, a caller who asks again when
+// it is told to gets a permit, soon after the longest window has ended.
 func TestPropertyNoStall(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
 		h.steps(15, 30)
+		began := h.now
 		var d Decision
 		for range 60 {
 			h.l.Advance(h.now)
 			h.l.Reserved(h.now, h.l.Wanted(h.now))
 			if d = h.l.Take(h.now, Request{Scope: call}); d.Allowed() {
+				if waited := h.now.Sub(began); waited > opensWithin {
+					t.Fatalf("L2: held back for %v", waited)
+				}
 				return
 			}
 			switch {

@@ -103,8 +103,8 @@ func (b *Bucket) begin(now instant) {
 	}
 	b.turned, b.ident, b.seen = now, max(now, b.ident+1), false
 	b.lost = b.uncovered()
-	if b.drift != nil {
-		b.drift.turn()
+	if b.drift() != nil {
+		b.drift().turn()
 	}
 	b.end, b.edge = span{}, nil
 	if h := b.hearsay; h != nil {

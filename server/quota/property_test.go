@@ -114,7 +114,7 @@ func TestPropertyNoOverGrant(t *testing.T) {
 				t.Fatal(stuck)
 			}
 			for b := range w.ledger.Buckets(Scope{}) {
-				if d := b.drift; d != nil && (d.rate() > 0 || d.burst > 0) {
+				if d := b.drift(); d != nil && (d.rate() > 0 || d.burst > 0) {
 					t.Fatalf("%s: others took %d, %d at once, and there are none", b.Name(), d.rate(), d.burst/burstFades)
 				}
 			}

@@ -37,6 +37,9 @@ type doubts struct {
 	// nextAsk is when the next call may go out while the quota is not known and
 	// nobody has answered.
 	nextAsk instant
+	// governor is nil for a bucket that is no gate, or of which nothing was refused
+	// for long.
+	governor *governor
 	// guessed counts the calls answered since the last numbers whose cost nobody
 	// knew.
 	guessed int64
@@ -61,6 +64,13 @@ func (b *Bucket) doubt() *doubts {
 		b.doubts = &doubts{}
 	}
 	return b.doubts
+}
+
+func (b *Bucket) governor() *governor {
+	if b.doubts == nil {
+		return nil
+	}
+	return b.doubts.governor
 }
 
 // unrise forgets that an answer said that more remains.
@@ -105,6 +115,8 @@ type hearsay struct {
 	// and bareAt when the last of it was heard.
 	bare   int64
 	bareAt instant
+	// drift is what others take, as numbers show; nil as long as nobody does.
+	drift *drift
 }
 
 func (p *phase) heardOf() hearsay {
@@ -119,6 +131,13 @@ func (p *phase) hearOf() *hearsay {
 		p.hearsay = &hearsay{}
 	}
 	return p.hearsay
+}
+
+func (p *phase) drift() *drift {
+	if p.hearsay == nil {
+		return nil
+	}
+	return p.hearsay.drift
 }
 
 // pad is how much later than its end the window turns.

@@ -288,10 +288,13 @@ func (b *Bucket) restore(now instant, r Reservation) {
 	}
 	b.told = b.told || r.Hi != 0 && r.Reserved > 0
 	period := b.rule.Window.period()
-	if !b.stored() && (b.lesson == nil || b.logged()) || r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period) {
+	over := r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period)
+	if over || !b.stored() && (b.lesson == nil || b.logged()) {
+		b.unsure = over && r.Reserved > 0 // by a clock that may have been set since
 		return
 	}
 	b.resume(now, r)
+	b.unsure = b.unsure || b.ident != instant(r.Began)
 }
 
 // resume goes on with a window that an earlier owner recorded.

@@ -304,7 +304,7 @@ func (l *Ledger) forget(b *Bucket) {
 
 // busy reports whether anything still depends on the bucket.
 func (b *Bucket) busy() bool {
-	return b.flying > 0 || b.o > 0 || b.queued > 0 || b.state != Open || b.governor != nil
+	return b.flying > 0 || b.o > 0 || b.queued > 0 || b.state != Open || b.governor() != nil
 }
 
 // anyBusy reports whether any bucket of the rule is busy.

@@ -49,6 +49,10 @@ func (b *Bucket) settle(w *news) (effect string) {
 	switch {
 	case when == pastWindow || w.tighten && when > eitherWindow:
 		b.keep(w.now, w.cost)
+		if w.granted >= b.turned && w.passed && b.windowed() {
+			b.n += w.cost // whatever it says, it was granted in this one
+			b.a += w.cost
+		}
 		return "of an earlier window: its numbers are ignored"
 	case when == nextWindow:
 		effect = "proves that the window turned"
@@ -259,8 +263,8 @@ func (b *Bucket) restoreQuota(w *news) {
 // has been asked, and a cool-down may be over.
 func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
 	b.asked = true
-	if b.governor != nil {
-		b.governor.heard(granted, passed)
+	if b.governor() != nil {
+		b.governor().heard(granted, passed)
 	}
 	over := b.cooldown.heard(now, granted, passed)
 	switch {

@@ -12,14 +12,14 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 	}
 	s.Outstanding, s.Waiting = int64(b.flying), int64(b.queued)
 	if b.quota > 0 {
-		s.Quota, s.Used, s.Others = b.quota, b.spent(), b.drift.others()
-		s.OthersToday = b.drift.since(b.dayOf(at(now)))
+		s.Quota, s.Used, s.Others = b.quota, b.spent(), b.drift().others()
+		s.OthersToday = b.drift().since(b.dayOf(at(now)))
 	}
 	if free := b.available() - b.theirs(at(now)); b.quota > 0 || b.m < unbounded {
 		s.Remaining = max(0, free)
 	}
-	if b.governor != nil && b.governor.ceiling > 0 {
-		s.Rate = b.governor.rate(at(now))
+	if b.governor() != nil && b.governor().ceiling > 0 {
+		s.Rate = b.governor().rate(at(now))
 	}
 	if b.lesson != nil && b.provenance == Learned {
 		s.Confidence = b.lesson.confidence(b.quota)

@@ -5,26 +5,6 @@ import "time"
 // The tests' upstream shares no code with the model that it judges. It counts
 // what arrives in its own true windows and refuses what is too much.
 
-// rounding is how the upstream writes a reset in whole seconds.
-type rounding int
-
-const (
-	roundCeil rounding = iota
-	roundFloor
-	roundNearest
-)
-
-func (r rounding) seconds(d time.Duration) int64 {
-	switch r {
-	case roundCeil:
-		return int64((d + time.Second - 1) / time.Second)
-	case roundFloor:
-		return int64(d / time.Second)
-	default:
-		return int64((d + time.Second/2) / time.Second)
-	}
-}
-
 // trueLimit is one limit of the upstream.
 type trueLimit struct {
 	quota    int64
@@ -60,6 +40,7 @@ type upstream struct {
 	told       []int64 // what remained after each call
 	// dateAhead is how far the clock that writes Date is ahead of the limiter's.
 	dateAhead time.Duration
+	ahead     time.Duration // its clock, of ours
 }
 
 func (u *upstream) window(i int, caller string, now time.Time) *trueWindow {
@@ -105,6 +86,7 @@ type told struct {
 // arrive counts a call, or refuses it and counts nothing, and says the state of
 // the limit that is closest to its end.
 func (u *upstream) arrive(user string, now time.Time) told {
+	now = now.Add(u.ahead)
 	if u.meter != nil {
 		return u.arriveAt(now)
 	}
