@@ -19,6 +19,9 @@ type bucket struct {
 	open, closed, heldAt int64
 	// recent are the last charges of the window, for nodes that lag.
 	recent []int64
+	// calls is how many of ours it has counted, refusals how many were answered 429
+	// for want of room in it, or in an outage.
+	calls, refusals int64
 }
 
 // window is what a bucket did in a true window, or a slice of the books. Its
@@ -130,6 +133,7 @@ func (b *bucket) take(now, cost int64, q Request) (lockout int64) {
 	}
 	b.window.counted += cost
 	b.window.calls++
+	b.calls++
 	if b.refusedAt != 0 {
 		lockout = now - b.refusedAt
 		b.refusedAt, b.warnedAt = 0, 0
@@ -150,6 +154,7 @@ func (b *bucket) charge(now, cost, until int64) {
 // refuse books a refusal, and reports whether its caller could not know better.
 func (b *bucket) refuse(now int64, r Request) (unaware bool) {
 	b.window.refused++
+	b.refusals++
 	if b.refusedAt == 0 {
 		b.refusedAt = now
 	}

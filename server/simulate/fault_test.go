@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -154,8 +155,12 @@ func TestTimeline(t *testing.T) {
 		t.Fatalf("%d samples", len(r.Timeline))
 	}
 	for i, at := range r.Timeline {
-		if !at.At.Equal(s.Start.Add(time.Duration(i)*s.Sample)) || at.Believed != 7 || !at.Known || at.Left < 0 || at.Left > 200 {
+		l := at.Levels[0]
+		if !at.At.Equal(s.Start.Add(time.Duration(i)*s.Sample)) || l.Believed != 7 || !l.Known || l.Left < 0 || l.Left > 200 {
 			t.Errorf("sample %d: %+v", i, at)
+		}
+		if l.Limit != s.Upstream.Limits[0].Name || l.Counted != at.Served || l.Refused > at.Refused || len(at.Levels) != 2 {
+			t.Errorf("sample %d: the application's limit counts every call, not %+v", i, at)
 		}
 	}
 	if last := r.Timeline[50]; last.Served < r.Served-40 || last.Refused == 0 || last.Sent < last.Served+last.Refused {
@@ -163,6 +168,23 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
+// TestSamplesChangeNothing holds that a run that is looked at is the same run.
+func TestSamplesChangeNothing(t *testing.T) {
+	s := saturating()
+	s.Upstream.Limits = s.Upstream.Limits[:1]
+	s.Upstream.Limits[0].Window = Shape{Fixed: 10 * time.Second, From: FirstUse}
+	s.Upstream.Outages = []Outage{{From: 30 * time.Second, For: 5 * time.Second}}
+	want := play(t, s, 1, newEager)
+	s.Sample = 100 * time.Millisecond
+	got := play(t, s, 1, newEager)
+	if last := got.Timeline[len(got.Timeline)-1]; last.Levels[0].Refused != got.Refused {
+		t.Errorf("%d of %d refusals are of the only limit's bucket", last.Levels[0].Refused, got.Refused)
+	}
+	if got.Hash != want.Hash || !slices.Equal(got.Windows, want.Windows) {
+		t.Errorf("hash %x became %x", want.Hash, got.Hash)
+	}
+}
+
 type believer struct{ *eager }
 
-func (believer) Believes(time.Time, string, Call) (int64, bool) { return 7, true }
+func (believer) Believes(time.Time, *Limit, Call) (int64, bool) { return 7, true }

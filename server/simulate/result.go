@@ -88,18 +88,6 @@ type bucketName struct {
 	key   Call
 }
 
-// Sample is how things stood at an instant.
-type Sample struct {
-	At time.Time
-	// Sent, Served and Refused are the run's so far.
-	Sent, Served, Refused int64
-	// Left is what was truly left of the first limit, for the fleet's first user
-	// and endpoint; 0 without limits. Believed is what the strategy believed, if
-	// it is a [Believer] that holds a belief, which Known says.
-	Left, Believed int64
-	Known          bool
-}
-
 // tally is what a run counts as it goes.
 type tally struct {
 	hash                          uint64
@@ -142,32 +130,6 @@ func (t *tally) arrived(j *Job) {
 // done books how long a call that was served took.
 func (r *run) done(j *Job) {
 	r.waits = append(r.waits, r.now-j.Wanted.UnixNano())
-}
-
-// sample adds one to the timeline.
-func (r *run) sample() {
-	s := Sample{At: r.time, Sent: r.sent, Served: r.served, Refused: r.refused}
-	if limits := r.scenario.Upstream.Limits; len(limits) > 0 && len(r.sources) > 0 {
-		first := r.sources[0].who.first()
-		for _, room := range r.up.rooms(first, r.time) {
-			if room.Limit == limits[0].Name {
-				s.Left = room.Left
-			}
-		}
-		if b, ok := r.strategy.(Believer); ok {
-			s.Believed, s.Known = b.Believes(r.time, limits[0].Name, first)
-		}
-	}
-	r.timeline = append(r.timeline, s)
-}
-
-// first is a call of the first user to the first endpoint.
-func (c *crowd) first() Call {
-	call := Call{App: c.app, Endpoint: c.endpoints[0]}
-	if len(c.users) > 0 {
-		call.User = c.users[0]
-	}
-	return call
 }
 
 // result judges the run.

@@ -68,9 +68,10 @@ type Strategy interface {
 
 // Believer is a [Strategy] that says what it believes, for a timeline.
 type Believer interface {
-	// Believes is what it would still send now of the bucket of a limit that
-	// counts such calls; ok is false when it holds no such belief.
-	Believes(now time.Time, limit string, c Call) (left int64, ok bool)
+	// Believes is what it would still send now for all it knows of the bucket of a
+	// limit that counts such calls; ok is false when it holds no such belief. It
+	// must change nothing.
+	Believes(now time.Time, l *Limit, c Call) (left int64, ok bool)
 }
 
 // Doorkeeper is a [Strategy] that sends each call so that it arrives when there is

@@ -11,8 +11,7 @@ func (u *Upstream) rooms(c Call, at time.Time) []Room {
 	counting := u.bucketsOf(now, c, nil)
 	rooms := make([]Room, 0, len(counting))
 	for _, b := range counting {
-		b = b.imagined()
-		b.turn(now)
+		b = b.imagined(now)
 		rooms = append(rooms, Room{
 			Limit: b.rule.Name, Key: b.key, Left: max(0, b.meter.left(now)), Until: instant(b.more(now)),
 		})
@@ -32,8 +31,11 @@ func (b *bucket) more(now int64) int64 {
 	return min(b.window.ends, b.window.ends-int64(math.Floor((held-1)/float64(m.last)*period)))
 }
 
-// imagined is a copy that may be moved into the future.
-func (b *bucket) imagined() *bucket {
+// leftAt is what is left at an instant that is not past.
+func (b *bucket) leftAt(now int64) int64 { return max(0, b.imagined(now).meter.left(now)) }
+
+// imagined is a copy that was moved to an instant that is not past.
+func (b *bucket) imagined(now int64) *bucket {
 	c := *b
 	c.past, c.recent = nil, nil
 	switch m := b.meter.(type) {
@@ -50,6 +52,7 @@ func (b *bucket) imagined() *bucket {
 	case *concurrentMeter:
 		c.meter = &concurrentMeter{b: &c, done: m.done, at: m.at}
 	}
+	c.turn(now)
 	return &c
 }
 

@@ -65,7 +65,7 @@ func (u *Upstream) Serve(now time.Time, q Request) Answer {
 func (u *Upstream) serve(now int64, q Request, counting []*bucket) Answer {
 	u.change(now)
 	if i := u.outage(now); i >= 0 {
-		return u.refuseAll(i, q)
+		return u.refuseAll(i, q, counting)
 	}
 	u.refusing = u.refusing[:0]
 	for _, b := range counting {
@@ -181,7 +181,7 @@ func (u *Upstream) outage(now int64) int {
 	})
 }
 
-func (u *Upstream) refuseAll(i int, q Request) Answer {
+func (u *Upstream) refuseAll(i int, q Request, counting []*bucket) Answer {
 	o := u.api.Outages[i]
 	if q.Foreign {
 		return Answer{Status: o.status()}
@@ -189,6 +189,9 @@ func (u *Upstream) refuseAll(i int, q Request) Answer {
 	u.fired.Outages++
 	if unaware := unwarned(&u.warnedAt[i], q); o.status() == StatusTooManyRequests {
 		u.books.refuse(unaware, q.probe)
+		for _, b := range counting {
+			b.refusals++
+		}
 	}
 	return Answer{Status: o.status(), Headers: o.headers(), Body: "temporarily unavailable"}
 }

@@ -1,6 +1,7 @@
 package ours
 
 import (
+	"slices"
 	"time"
 
 	"github.com/quotabroker/quotabroker/server/dialect"
@@ -99,17 +100,31 @@ func (b *broker) Wake(now time.Time) time.Time {
 	return next
 }
 
-// Believes is what the bucket of a limit of that name would still grant.
-func (b *broker) Believes(now time.Time, limit string, c simulate.Call) (left int64, ok bool) {
+// Believes is the least that would still be granted now by the buckets that count
+// the call by the same parts as the limit: those of its name, and those that the
+// broker has found, whose names are its own.
+func (b *broker) Believes(now time.Time, l *simulate.Limit, c simulate.Call) (left int64, ok bool) {
 	for _, bucket := range b.ledger.Counted(now, scope(c)) {
-		if bucket.Name() != limit {
+		st := b.ledger.Status(now, bucket)
+		if !b.speaksOf(&st, l) {
 			continue
 		}
-		if st := b.ledger.Status(now, bucket); st.Remaining != quota.Unknown {
-			return st.Remaining, true
+		if st.State == quota.Cooling {
+			return 0, true
+		}
+		if st.Remaining != quota.Unknown && (!ok || st.Remaining < left) {
+			left, ok = st.Remaining, true
 		}
 	}
-	return 0, false
+	return left, ok
+}
+
+// speaksOf reports whether a bucket may be the limit's.
+func (b *broker) speaksOf(st *quota.Status, l *simulate.Limit) bool {
+	if (st.Key.User != "") != slices.Contains(l.Per, "user") || (st.Key.Endpoint != "") != slices.Contains(l.Per, "endpoint") {
+		return false
+	}
+	return st.Limit == l.Name || !slices.ContainsFunc(b.env.Scenario.Upstream.Limits, func(o simulate.Limit) bool { return o.Name == st.Limit })
 }
 
 // message does something when a message has arrived.

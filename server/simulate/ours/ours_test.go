@@ -140,11 +140,12 @@ func TestBelieves(t *testing.T) {
 	w.Sample = 100 * time.Millisecond
 	known := 0
 	for _, s := range run(t, w).Timeline {
-		if s.Known {
+		l := s.Levels[0]
+		if l.Known {
 			known++
 		}
-		if s.Known && s.Believed > s.Left {
-			t.Errorf("at %v: believed %d of %d", s.At.Sub(t0), s.Believed, s.Left)
+		if l.Known && l.Believed > l.Left {
+			t.Errorf("at %v: believed %d of %d", s.At.Sub(t0), l.Believed, l.Left)
 		}
 	}
 	if known < 1000 {
