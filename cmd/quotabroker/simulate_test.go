@@ -105,6 +105,31 @@ func TestSimulateWritesTheScoreboard(t *testing.T) {
 	}
 }
 
+func TestSimulateDrawsATimeline(t *testing.T) {
+	t.Parallel()
+	var pictures [2]string
+	for i, seed := range []string{"1", "2"} {
+		path := filepath.Join(t.TempDir(), "own.svg")
+		stdout, stderr, exit := simulated(t, scenarioFile(t, hasty), "--variant", "quota=5", "--seed", seed, "--strategy", "ours,guide", "--timeline", path)
+		if exit != exitOK || stdout+stderr != "" {
+			t.Errorf("exit code %d, %s, %s", exit, stdout, stderr)
+		}
+		svg, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pictures[i] = string(svg)
+		for _, want := range []string{"<svg ", ">calm — quota=50<", ">seed " + seed + "; 1 min from", ">ours<", ">guide<", "50 requests every 10 s"} {
+			if !strings.Contains(pictures[i], want) {
+				t.Errorf("no %q in\n%s", want, pictures[i])
+			}
+		}
+	}
+	if pictures[0] == pictures[1] {
+		t.Error("two seeds give the same picture")
+	}
+}
+
 func TestSimulateUsage(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -118,6 +143,9 @@ func TestSimulateUsage(t *testing.T) {
 		{"sole --seeds 0", exitUsage, `--seeds: "0": give 1 to 10000`},
 		{"sole --all", exitUsage, `--all: "sole": name scenarios or ask for all of them, not both`},
 		{"sole --variant nope", exitUsage, `--variant: "nope": no variant's name contains it: there are`},
+		{scenarioFile(t, hasty) + " --timeline x.svg", exitUsage, `--timeline: "x.svg": a picture is of one variant, and these are 2: choose by --variant of "calm: quota=50", "calm: quota=1"`},
+		{scenarioFile(t, calm) + " --timeline missing/x.svg", exitFailure, "simulate: --timeline: open missing/x.svg: no such file"},
+		{"sole --json --timeline x.svg", exitUsage, "none of the others can be"},
 		{"sole --json --list", exitUsage, "none of the others can be"},
 		{scenarioFile(t, calm) + " --scoreboard " + scenarioFile(t, calm), exitFailure, "no place for a scoreboard"},
 		{"missing.yaml", exitFailure, "simulate: scenario: open missing.yaml"},

@@ -18,7 +18,7 @@ type Choice struct {
 	// every one that comes with it.
 	Scenarios []string
 	All       bool
-	// Variant is a text that the variants' names have to contain.
+	// Variant is a variant's name, or a text that those have to contain.
 	Variant string
 	// Strategies are names, or "all".
 	Strategies []string
@@ -52,7 +52,11 @@ func (c *Choice) Plan() (*Plan, error) {
 		return nil, err
 	}
 	had := names(p.Variants, func(s *simulate.Scenario) string { return s.Variant })
-	p.Variants = slices.DeleteFunc(p.Variants, func(s *simulate.Scenario) bool { return !strings.Contains(s.Variant, c.Variant) })
+	chosen := func(name string) bool { return strings.Contains(name, c.Variant) }
+	if c.Variant != "" && slices.Contains(had, c.Variant) {
+		chosen = func(name string) bool { return name == c.Variant } // not those that have more to their names
+	}
+	p.Variants = slices.DeleteFunc(p.Variants, func(s *simulate.Scenario) bool { return !chosen(s.Variant) })
 	if len(p.Variants) == 0 {
 		return nil, &ChoiceError{"--variant", c.Variant, "no variant's name contains it: there are " + strings.Join(had, "; ")}
 	}
