@@ -130,7 +130,7 @@ func (b *Bucket) confirmed() int64 {
 // watched this window from its start: all that can be counted in it is then our own,
 // and what a number may not cover need not be taken off it twice.
 func (b *Bucket) alone() bool {
-	return b.drift() == nil && b.last != nil && b.quota > 0 && b.windowed() && !b.logged() && !b.guesses()
+	return b.drift() == nil && b.sawBegin() && b.quota > 0 && b.windowed() && !b.logged() && !b.guesses()
 }
 
 // own is what our own count leaves us, whatever the numbers say.

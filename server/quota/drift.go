@@ -54,7 +54,7 @@ func (b *Bucket) foreign() int64 {
 // no more than their rate: what remains, and what we can have used. A grant does
 // not change it. It is 0 when nobody knows what was used before we came.
 func (b *Bucket) promise(now instant) int64 {
-	if b.confirmed() == unbounded || b.last == nil && !b.heardNow() {
+	if b.confirmed() == unbounded || !b.sawBegin() && !b.heardNow() {
 		return 0
 	}
 	return b.confirmed() - b.takenSince(now) + b.n + b.lost

@@ -44,7 +44,7 @@ func (l *Ledger) Pace(now time.Time, b *Bucket) Pace {
 		return Pace{}
 	}
 	began, used := b.turned, b.spent()
-	turnSeen := b.last != nil && !b.last.unseen
+	turnSeen := b.sawBegin()
 	if period := b.rule.Window.period(); period > 0 {
 		if began = b.end.mid().add(-period); turnSeen {
 			began = max(began, b.turned)

@@ -57,7 +57,8 @@ func (b *Bucket) turn(now instant) {
 	bare, covered := b.straddling()
 	passed := b.edge
 	b.begin(now)
-	if passed != nil {
+	// A log's turns are the end of its numbers, not of what the upstream counts.
+	if passed != nil && !b.logged() {
 		b.cover(passed.a)
 	}
 	b.a += bare + covered

@@ -40,8 +40,7 @@ func drawLimits(t *rapid.T) (*upstream, *Rules) {
 		app.period = time.Duration(rapid.IntRange(200, 4000).Draw(t, "period in ms")) * time.Millisecond
 	}
 	app.firstUse = !aligned && rapid.Bool().Draw(t, "first use")
-	// It must be declared of a short window.
-	declared := app.firstUse && (app.period <= shortWindow || rapid.Bool().Draw(t, "declared first use"))
+	declared := app.firstUse && app.period <= shortWindow // of these it must be
 	if !aligned {
 		app.phase = time.Duration(rapid.Int64Range(0, int64(app.period)-1).Draw(t, "phase"))
 	}

@@ -175,3 +175,7 @@ func (p *phase) lastEnd() span {
 	}
 	return p.last.end
 }
+
+// sawBegin reports whether we turned when this window began: nobody can have used
+// it before we counted.
+func (p *phase) sawBegin() bool { return p.last != nil && !p.last.unseen }

@@ -169,3 +169,17 @@ func TestOwnResetFreesTheCharge(t *testing.T) {
 	s.settle(2.2, s.take(2.1), numbersReset(2, 1, 9*time.Second)) // tells the phase
 	s.available(2.3, "app", 1)
 }
+
+// A log turns where its numbers end, not where the upstream's window does: what was
+// settled without numbers before may be counted in the window that is then told.
+func TestLogsTurnCoversNothing(t *testing.T) {
+	s := newSteps(t, fixed(3, 20*time.Second))
+	s.settle(0.1, s.take(0), Answer{})
+	s.settle(1, s.take(0), Answer{})
+	s.settle(2, s.take(0), numbers(3, 1))
+	first, second := s.take(20.1), s.take(21)
+	s.settle(21.5, second, Answer{})
+	s.take(22) // counted, and its caller dies
+	s.settle(22.1, first, numbersReset(3, 2, 18*time.Second))
+	s.available(26, "app", 0)
+}
