@@ -110,7 +110,7 @@ func soundWindow(w quota.Window) bool {
 		return w == own && w.Unit >= quota.Hour && w.Unit <= quota.Month && w.Zone != time.Local
 	case quota.Fixed:
 		own.Period, own.Aligned, own.FirstUse = w.Period, w.Aligned, w.FirstUse
-		return w == own && timed && !(w.Aligned && w.FirstUse)
+		return w == own && timed && (!w.Aligned || !w.FirstUse)
 	case quota.Sliding:
 		own.Period, own.Counter = w.Period, w.Counter
 		return w == own && timed

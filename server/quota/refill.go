@@ -77,17 +77,17 @@ func (l *Limit) flows(debt, part int64, d time.Duration) (left, newPart int64) {
 	if debt <= 0 {
 		return debt, 0
 	}
-	period := uint64(l.Window.Period)
-	hi, lo := bits.Mul64(uint64(d), uint64(l.Quota))
-	lo, carry := bits.Add64(lo, uint64(part), 0)
+	period := natural(l.Window.Period)
+	hi, lo := bits.Mul64(natural(d), natural(l.Quota))
+	lo, carry := bits.Add64(lo, natural(part), 0)
 	if hi += carry; hi >= period {
 		return 0, 0
 	}
 	units, rest := bits.Div64(hi, lo, period)
-	if units >= uint64(debt) {
+	if units >= natural(debt) {
 		return 0, 0
 	}
-	return debt - int64(units), int64(rest)
+	return debt - int64(units), int64(rest) //nolint:gosec // less than what was an int64
 }
 
 // until is the time in which a debt falls to at most so much, to the nanosecond.
@@ -95,13 +95,16 @@ func (l *Limit) until(debt, most, part int64) time.Duration {
 	if debt <= most {
 		return 0
 	}
-	quota := uint64(l.Quota)
-	hi, lo := bits.Mul64(uint64(debt-max(0, most)), uint64(l.Window.Period))
-	lo, borrow := bits.Sub64(lo, uint64(part), 0)
+	quota := natural(l.Quota)
+	hi, lo := bits.Mul64(natural(debt-max(0, most)), natural(l.Window.Period))
+	lo, borrow := bits.Sub64(lo, natural(part), 0)
 	lo, carry := bits.Add64(lo, quota-1, 0)
 	if hi += carry - borrow; hi >= quota {
 		return farAway
 	}
 	d, _ := bits.Div64(hi, lo, quota)
-	return time.Duration(min(d, uint64(farAway)))
+	return time.Duration(min(d, natural(farAway))) //nolint:gosec // at most far away
 }
+
+// natural is a number that is never negative.
+func natural[N ~int64](n N) uint64 { return uint64(max(0, n)) }

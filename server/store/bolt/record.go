@@ -199,7 +199,7 @@ func take(r *quota.Reservation, l *lists, f field) {
 
 // takeWindow is take for the fields of the window, but for its zone.
 func takeWindow(w *quota.Window, f field) bool {
-	switch f.number { //nolint:exhaustive // the others are no window's
+	switch f.number {
 	case fieldWindowKind:
 		w.Kind = quota.WindowKind(word(f))
 	case fieldWindowPeriod:
@@ -222,7 +222,7 @@ func takeWindow(w *quota.Window, f field) bool {
 
 // takeLesson is take for the fields of a lesson.
 func takeLesson(l *quota.Lesson, f field) bool {
-	switch f.number { //nolint:exhaustive // the others are not a lesson's
+	switch f.number {
 	case fieldConfirmed:
 		l.Confirmed = f.value
 	case fieldConfirmedAt:
