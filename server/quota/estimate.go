@@ -4,25 +4,39 @@ package quota
 // limit.
 const maxEstimates = 1024
 
-// estimate is what one call takes of a limit, where nobody says it beforehand. It
-// errs on the greater side: the difference is given back when the answer comes.
-// The zero value knows nothing.
+// exactly is all of what a caller said that a call would take, as a share of it, and
+// mostShare the greatest share that is learned.
+const exactly, mostShare = 64, 64 * 64
+
+// estimate is what one call takes of a limit, where nobody says it beforehand, or
+// says too little. It errs on the greater side: the difference is given back when
+// the answer comes. The zero value knows nothing.
 type estimate struct {
 	// most is what calls of one endpoint took by their reports: the greatest,
-	// forgotten a little with each that took less.
-	most int64
+	// forgotten a little with each that took less. share is the same of what calls
+	// took of what was said that they would, [exactly] for just that.
+	most, share int64
 	// fell is by how much the upstream's numbers fell while calls were answered.
 	fell, calls int64
 }
 
-// told learns what a call took.
-func (e *estimate) told(cost int64) {
-	if cost >= e.most {
-		e.most = cost
-		return
+// told learns what a call took of which that was said before; 0 when nothing was.
+func (e *estimate) told(cost, said int64) {
+	e.most = greatest(e.most, cost)
+	if said > 0 {
+		share := (cost*exactly + said - 1) / said
+		e.share = greatest(max(e.share, exactly), min(max(share, exactly), mostShare))
 	}
+}
+
+// greatest is the greatest of what came so far and now, forgotten a little with each
+// that is less.
+func greatest(so, now int64) int64 {
 	const memory = 16
-	e.most -= (e.most - cost + memory - 1) / memory
+	if now >= so {
+		return now
+	}
+	return so - (so-now+memory-1)/memory
 }
 
 // saw learns by how much numbers fell while so many calls were answered. Half a
@@ -49,9 +63,10 @@ func (e *estimate) perCall(step int64) (cost int64, ok bool) {
 	return 0, false
 }
 
-// costOf is what a call takes of a bucket: what its caller says, else what the
-// rules say of its endpoint, else one request. Of any other unit it is guessed:
-// what was learned of the endpoint, or of all calls.
+// costOf is what a call takes of a bucket: what its caller says, and more where
+// calls of its endpoint took more than was said; else what the rules say of the
+// endpoint, else one request. Of any other unit it is guessed: what was learned of
+// the endpoint, or of all calls.
 func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, guessed bool) {
 	if len(stated)+len(l.rules.Costs) == 0 && b.rule.countsRequests() {
 		return 1, false
@@ -59,7 +74,7 @@ func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, g
 	unit := b.rule.Counts()
 	if len(stated) > 0 {
 		if n, ok := stated[unit]; ok {
-			return n, false
+			return b.corrected(endpoint, n), false
 		}
 	}
 	if len(l.rules.Costs) > 0 {
@@ -71,6 +86,16 @@ func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, g
 		return 1, false
 	}
 	return b.guess(endpoint), true
+}
+
+// corrected is what to reserve for a call of which its caller says what it takes:
+// never more than there is for more than was said, so that it can be made.
+func (b *Bucket) corrected(endpoint string, said int64) int64 {
+	e := b.costs[endpoint]
+	if e == nil || e.share <= exactly {
+		return said
+	}
+	return max(said, min(said*e.share/exactly, b.quota))
 }
 
 // guess is what a call is reserved of which nobody says what it takes: never more
@@ -107,13 +132,14 @@ func (b *Bucket) step() int64 {
 	return 0
 }
 
-// learnTold learns what the report of a call of this endpoint says that it took.
-// An endpoint of the name "" is no different from one of which nothing is known.
-func (b *Bucket) learnTold(endpoint string, cost int64) {
+// learnTold learns what the report of a call of this endpoint says that it took, of
+// which its caller had said something before. An endpoint of the name "" is no
+// different from one of which nothing is known.
+func (b *Bucket) learnTold(endpoint string, cost, said int64) {
 	if cost == 0 || b.rule.countsRequests() {
 		return
 	}
-	b.learned(endpoint).told(cost)
+	b.learned(endpoint).told(cost, said)
 }
 
 // learnFall learns from numbers that fell since the last ones of this window, and

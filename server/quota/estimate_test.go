@@ -93,7 +93,7 @@ func TestTrueCostIsLearned(t *testing.T) {
 	l := NewLedger(pointsRules, 1)
 	s := endpoint("POST /graphql")
 	for i, c := range []struct{ reserved, took int64 }{
-		{0, 40}, {40, 40}, {40, 24}, {39, 24}, {38, 100}, {100, 8}, {94, 0},
+		{0, 40}, {40, 40}, {40, 24}, {39, 24}, {38, 100}, {100, 8}, {98, 0},
 	} {
 		_, before := left(l, epoch, s)
 		p := granted(t, l, epoch, Request{Scope: s})
@@ -110,6 +110,27 @@ func TestTrueCostIsLearned(t *testing.T) {
 	granted(t, l, epoch, Request{Scope: other})
 	if _, points := left(l, epoch, other); points != before {
 		t.Errorf("another endpoint took %d", before-points)
+	}
+}
+
+// Where calls take more than their callers say, as much more is reserved; never more
+// than there is, so that they can be made at all.
+func TestUnderestimatesAreLearned(t *testing.T) {
+	l := NewLedger(pointsRules, 1)
+	s := endpoint("POST /graphql")
+	for i, c := range []struct{ said, reserved, took int64 }{
+		{40, 40, 40}, {40, 40, 60}, {20, 30, 20}, {64, 94, 10}, {900, 1000, 0},
+	} {
+		now := epoch.Add(time.Duration(2*i)*time.Minute + 30*time.Second) // a window for each
+		_, before := left(l, now, s)
+		p := granted(t, l, now, Request{Scope: s, Costs: Costs{"points": c.said}})
+		if _, points := left(l, now, s); before-points != c.reserved {
+			t.Errorf("call %d: reserved %d, want %d", i, before-points, c.reserved)
+		}
+		l.Settle(now, p, Answer{Costs: Costs{"points": c.took}})
+		if _, points := left(l, now, s); before-points != c.took {
+			t.Errorf("call %d: took %d, want %d", i, before-points, c.took)
+		}
 	}
 }
 

@@ -192,8 +192,8 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		w.cost, w.guessed = c.actual(a)
 		b.ungrant(c.cost)
 	}
-	if !w.guessed {
-		b.learnTold(s.scope.Endpoint, w.cost)
+	if n, ok := a.Costs[b.rule.Counts()]; ok {
+		b.learnTold(s.scope.Endpoint, n, s.permit.costs[b.rule.Counts()])
 	}
 	b.tally.Settled++
 	b.answered(s.now, s.granted, c.a, w.passed)
