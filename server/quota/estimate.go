@@ -32,7 +32,7 @@ func (e *estimate) told(cost, said int64) {
 // greatest is the greatest of what came so far and now, forgotten a little with each
 // that is less.
 func greatest(so, now int64) int64 {
-	const memory = 16
+	const memory = 64
 	if now >= so {
 		return now
 	}

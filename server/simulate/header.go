@@ -31,8 +31,8 @@ const (
 	Guide Style = "guide"
 	// NoReset is the guide's without the reset.
 	NoReset Style = "no_reset"
-	// Percent is X-RateLimit-Percent-Used and -Percent-Reset.
-	Percent Style = "percent"
+	// Meta is X-App-Usage: the share that is used in percent, and no reset.
+	Meta Style = "meta"
 	// IETF is RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers-10.
 	IETF Style = "ietf"
 	// RetryAfter is that field alone, with refusals.
@@ -44,7 +44,7 @@ const (
 )
 
 func (Style) choices() []string {
-	return []string{"guide", "no_reset", "percent", "ietf", "retry_after", "linkedin", "none"}
+	return []string{"guide", "no_reset", "meta", "ietf", "retry_after", "linkedin", "none"}
 }
 
 // Which is whose numbers an answer has.
@@ -152,11 +152,9 @@ func (u *Upstream) spell(now int64, said []told) []Header {
 func (u *Upstream) spellOne(headers []Header, now int64, t told, suffix string) []Header {
 	reset := u.until(now, t.resets, u.api.Headers.Reset)
 	switch u.api.Headers.Style {
-	case Percent:
+	case Meta:
 		used := 100 * (t.limit - t.left) / max(1, t.limit)
-		return append(headers,
-			Header{"X-RateLimit-Percent-Used" + suffix, strconv.FormatInt(used, 10)},
-			Header{"X-RateLimit-Percent-Reset" + suffix, reset})
+		return append(headers, Header{"X-App-Usage", fmt.Sprintf(`{"call_count":%d,"total_cputime":0,"total_time":0}`, used)})
 	case NoReset:
 		return append(headers,
 			Header{"X-RateLimit-Limit" + suffix, strconv.FormatInt(t.limit, 10)},

@@ -76,11 +76,11 @@ func TestHeaders(t *testing.T) {
 			"429\nX-RateLimit-Limit: 1\nX-RateLimit-Remaining: 0",
 		},
 		{
-			"in percent", Headers{Style: Percent, Which: All}, Clock{},
-			"200\nX-RateLimit-Percent-Used-app: 12\nX-RateLimit-Percent-Reset-app: 17" +
-				"\nX-RateLimit-Percent-Used-member: 100\nX-RateLimit-Percent-Reset-member: 7",
-			"429\nX-RateLimit-Percent-Used-app: 12\nX-RateLimit-Percent-Reset-app: 17" +
-				"\nX-RateLimit-Percent-Used-member: 100\nX-RateLimit-Percent-Reset-member: 7",
+			"in percent", Headers{Style: Meta, Which: All}, Clock{},
+			`200` + "\n" + `X-App-Usage: {"call_count":12,"total_cputime":0,"total_time":0}` +
+				"\n" + `X-App-Usage: {"call_count":100,"total_cputime":0,"total_time":0}`,
+			`429` + "\n" + `X-App-Usage: {"call_count":12,"total_cputime":0,"total_time":0}` +
+				"\n" + `X-App-Usage: {"call_count":100,"total_cputime":0,"total_time":0}`,
 		},
 		{"Retry-After alone", Headers{Style: RetryAfter}, Clock{}, "200", "429\nRetry-After: 7"},
 		{

@@ -31,5 +31,5 @@ func configured(s *simulate.Scenario) (*quota.Rules, dialect.Dialect, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("scenario %s: broker: dialect %s: there is no such one built in", s.Name, a.Dialect)
 	}
-	return a.Rules, d, nil
+	return a.Rules, dialect.Free(d, a.Free...), nil
 }
