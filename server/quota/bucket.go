@@ -105,7 +105,9 @@ func (b *Bucket) full() int64 {
 }
 
 // endless reports whether nobody knows when the window ends, nor ever could.
-func (b *Bucket) endless() bool { return !b.end.known() && b.rule.Window.Kind == Unstated }
+func (b *Bucket) endless() bool {
+	return !b.end.known() && b.rule.Window.Kind == Unstated && b.tempo.most == 0
+}
 
 // available is how many more units can be granted: never more than the upstream
 // can still have, whatever answers are on their way.

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -279,6 +280,23 @@ func (l *Ledger) inherit(now instant, b *Bucket) {
 			b.m = max(0, b.quota-w.most)
 		}
 	}
+}
+
+// whoseOf says in a few words why it is this bucket that is closed, or counts as it
+// does.
+func (l *Ledger) whoseOf(b *Bucket) string {
+	if b.state != Open {
+		return b.whose
+	}
+	for _, c := range l.claims {
+		if x := c.of(b.rule); x != nil && b.rule.Provenance == Told {
+			return fmt.Sprintf("not contradicted by %d answers", x.answers)
+		}
+	}
+	if b.rule.Provenance == Told {
+		return saidSo
+	}
+	return ""
 }
 
 // of is the candidate for which the rule was made; nil when there is none.

@@ -135,6 +135,9 @@ type Status struct {
 	State      State
 	CoolUntil  time.Time
 	CoolReason string
+	// Whose is in a few words why it is this bucket that is closed, or why a limit
+	// that responses tell of is counted as it is; empty when there is no doubt.
+	Whose string
 	// Rate is what is let through of a group of calls that are refused without a
 	// word, in thousandths of a call a second; 0 when nothing is held back so.
 	Rate int64

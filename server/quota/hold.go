@@ -18,6 +18,9 @@ const (
 	trusted = 10 * time.Minute
 )
 
+// saidSo is the reason of what the response says itself.
+const saidSo = "said by the response"
+
 // blame notes that the call was refused on the bucket's account.
 func (s *answerState) blame(b *Bucket) {
 	if s.blamed == nil {
@@ -61,7 +64,7 @@ func (l *Ledger) hold(s *answerState, a *Answer) {
 	}
 	switch {
 	case len(s.blamed) > 0:
-		r.by, r.whose = Said, "said by the response"
+		r.by, r.whose = Said, saidSo
 		if s.predicted {
 			r.by, r.whose = Predicted, "predicted empty"
 		}

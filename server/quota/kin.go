@@ -8,6 +8,8 @@ import "strings"
 // family is all buckets of one limit.
 type family struct {
 	tally Tally
+	// tempo bounds a period that nobody tells.
+	tempo tempo
 	// home is the ledger's API and application.
 	home *Scope
 	// kins is by place.

@@ -95,7 +95,11 @@ func (b *Bucket) begin(now instant) {
 		b.lesson.end(b)
 	}
 	b.windowEnded(b.last.end)
-	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov, false}
+	told := b.heardOf().hull.known()
+	if told && b.last.told {
+		b.tempo.learn(b.last.end, b.end)
+	}
+	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov, false, told}
 	if b.kind != nil {
 		b.kind.firstUse = b.end.lo
 	}
@@ -146,45 +150,12 @@ func (b *Bucket) carry(now instant) {
 	b.passLo(now)
 }
 
-// settledFirst bounds the end of a window of which no answer tells it: a call
-// granted in it has been answered, so it began at that call or before.
-func (b *Bucket) settledFirst(now, granted instant) {
-	if b.end.known() || b.logged() || granted < b.turned {
-		return
-	}
-	period := b.rule.Window.period()
-	if period == 0 {
-		return
-	}
-	lo := now
-	switch last := b.lastEnd(); {
-	case b.rule.Window.FirstUse:
-		lo = b.kind.firstUse.add(period)
-	case last.known():
-		lo = max(lo, last.lo.add(period))
-	}
-	b.end = span{lo, max(lo, now.add(period))}
-	b.passLo(now)
-}
-
 // usedFirst bounds the end of a window that began at its first use, whatever was
 // told of it: a call granted in it has been answered.
 func (b *Bucket) usedFirst(now, granted instant) {
 	if b.rule.Window.FirstUse && b.end.known() && granted >= b.turned {
 		b.end.hi = max(b.end.lo, min(b.end.hi, now.add(b.rule.Window.Period)))
 	}
-}
-
-// boundEnd bounds the end of a window of which no answer will tell, because it is
-// closed and nothing is on its way: all that it can have counted has arrived, so
-// it ends within a period.
-func (b *Bucket) boundEnd(now instant) {
-	period := b.rule.Window.period()
-	if b.end.known() || b.o > 0 || b.logged() || period == 0 {
-		return
-	}
-	b.end = span{now, now.add(period)}
-	b.passLo(now)
 }
 
 // bounds is the interval in which a told reset lies, unknown when it was not
@@ -316,6 +287,7 @@ func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
 	}
 	h.epoch = epoch
 	h.longest = max(h.longest, reset.hi.sub(now))
+	b.tempo.hear(b, now, reset)
 	b.tellPhase(now, reset, was)
 }
 

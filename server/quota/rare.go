@@ -166,6 +166,8 @@ type lastWindow struct {
 	// unseen is true when we did not turn: the first answer that told when this
 	// window ends told when that one did.
 	unseen bool
+	// told is true when an answer told its end.
+	told bool
 }
 
 // lastEnd bounds when the window before ended; unknown when there was none.

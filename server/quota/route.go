@@ -283,15 +283,16 @@ func toldName(rule *Limit) string {
 func (l *Ledger) forgetUnseen(s *answerState) {
 	for _, b := range s.route {
 		if b.unseen >= forgetAfter {
-			l.forget(b)
+			l.forget(s.now, b)
 		}
 	}
 }
 
 // forget drops a limit that only responses told of, once they do not any more and
-// its window has ended. One that is configured as not known is not known again.
-func (l *Ledger) forget(b *Bucket) {
-	if b.seen && b.end.known() || b.busy() {
+// its window, and two more, have ended: others may be closer to their ends for as
+// long. One that is configured as not known is not known again.
+func (l *Ledger) forget(now instant, b *Bucket) {
+	if b.seen && b.end.known() || b.busy() || now < b.tempo.end.hi.add(2*b.tempo.most) {
 		return
 	}
 	switch {

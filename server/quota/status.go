@@ -30,6 +30,7 @@ func (l *Ledger) Status(now time.Time, b *Bucket) Status {
 	case b.end.known() && !b.gate:
 		s.ResetAt = b.turnsAt().time()
 	}
+	s.Whose = l.whoseOf(b)
 	if b.state != Open {
 		s.CoolUntil, s.CoolReason = b.until.time(), b.reason
 	}

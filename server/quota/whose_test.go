@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // layout is what an upstream counts, of which it tells one set of headers: always
@@ -118,4 +120,78 @@ func (w *world) perWindow() int {
 		}
 	}
 	return n
+}
+
+// Why a bucket is closed, or counts as it does, is shown in a few words.
+func TestWhoseIsShown(t *testing.T) {
+	shown := func(s *steps, b *Bucket, want string) {
+		t.Helper()
+		if got := s.l.Status(at0(1), b).Whose; got != want {
+			t.Errorf("%s of %v: %q, want %q", b.Name(), b.Key(), got, want)
+		}
+	}
+	s := newSteps(t)
+	s.settle(0.1, s.take(0), numbersReset(100, 99, 30*time.Second))
+	shown(s, s.bucketOf("told-100"), "not contradicted by 1 answers")
+	s.settle(0.3, s.take(0.2), refused(numbersReset(100, 0, 30*time.Second)))
+	shown(s, s.bucketOf("told-100"), "said by the response")
+
+	s = newSteps(t, daily(1))
+	s.settle(0.1, s.take(0), refused(Answer{}))
+	shown(s, s.bucketOf("day"), "predicted empty")
+
+	s = newSteps(t, daily(1000))
+	for i, want := range []string{"one user hit: are others served?", "2 users hit and nobody served"} {
+		s.settle(float64(i)/10, s.takeFor(float64(i)/10, userScope(fmt.Sprint("u", i))), wait(20*time.Second))
+		shown(s, s.gateOf(call.Only(Parts{})), want)
+	}
+	shown(s, s.gateOf(userScope("u0").Only(Parts{User: true})), "only this user hit")
+}
+
+// Fault 46: a refusal without a word, of each user in turn, closes the application
+// for a minute at most, however long they are told to wait; one alone never does.
+func TestBareRefusalNeverLocksTheApplication(t *testing.T) {
+	const day = 24 * time.Hour
+	s := newSteps(t, daily(1000))
+	s.settle(0.1, s.takeFor(0, userScope("u1")), wait(day))
+	s.settle(0.3, s.takeFor(0.2, userScope("u2")), Answer{}) // others are served
+	if app := s.gateOf(call.Only(Parts{})); app.state == Cooling {
+		t.Errorf("one refusal closes the application until %v", app.until.time())
+	}
+	s = newSteps(t, daily(1000))
+	for i := range 4 {
+		sec := float64(i) * 70
+		s.settle(sec+0.1, s.takeFor(sec, userScope(fmt.Sprint("u", i))), wait(day))
+		if app := s.gateOf(call.Only(Parts{})); app.state == Cooling && app.until.sub(at(at0(sec))) > 2*time.Minute {
+			t.Errorf("%v closes the application for %v", i, app.until.sub(at(at0(sec))))
+		}
+	}
+}
+
+// Property S7: whichever way the answers of one window are ordered, the same
+// candidates stand. And a true one is never contradicted by nodes that do not lag.
+func TestPropertyWitnessesIgnoreOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		quota := rapid.Int64Range(1, 200).Draw(t, "quota")
+		uses := rapid.SliceOfN(rapid.Int64Range(0, quota), 1, 80).Draw(t, "uses")
+		contradicted := func(uses []int64) (ever bool) {
+			var w witness
+			for _, used := range uses {
+				w.hear(&sighting{quota: quota, used: used, end: span{1000, 2000}, sure: true})
+				ever = ever || w.contradicts(quota, max(1, quota/10))
+			}
+			return ever
+		}
+		if a, b := contradicted(uses), contradicted(rapid.Permutation(uses).Draw(t, "order")); a != b {
+			t.Fatalf("contradicted: %v in one order, %v in another", a, b)
+		}
+		all := make([]int64, quota)
+		for i := range all {
+			all[i] = int64(i) + 1
+		}
+		seen := rapid.Permutation(all).Draw(t, "answers")
+		if contradicted(seen[:rapid.IntRange(0, len(seen)).Draw(t, "heard")]) {
+			t.Fatal("a true bucket is contradicted by its own answers")
+		}
+	})
 }
