@@ -158,7 +158,8 @@ func (b *Bucket) advance(now instant) {
 
 // still reports whether time does nothing to the bucket yet, as it does mostly.
 func (b *Bucket) still(now instant) bool {
-	return b.log == nil && b.kind == nil && b.lesson == nil && b.state != Cooling && (now < b.end.lo || b.end.hi == 0)
+	return b.log == nil && b.kind == nil && b.lesson == nil && b.governor() == nil && b.state != Cooling &&
+		(now < b.end.lo || b.end.hi == 0)
 }
 
 func (b *Bucket) elapse(now instant) {

@@ -114,3 +114,18 @@ func TestGovernedWorld(t *testing.T) {
 		})
 	}
 }
+
+// A gate that nothing holds any more lets its governor go by time alone.
+func TestGovernorGoesByTime(t *testing.T) {
+	l := NewLedger(&Rules{API: "api", Limits: []Limit{daily(5)}}, 1)
+	gate := l.gate(at(epoch), call, Parts{User: true})
+	gate.doubt().governor = &governor{refusedAt: at(epoch)}
+	gate.advance(at(epoch.Add(cycle)))
+	if gate.governor() == nil {
+		t.Error("gone while it is needed")
+	}
+	gate.advance(at(epoch.Add(cycle + 1)))
+	if gate.governor() != nil || gate.busy() {
+		t.Error("kept for ever")
+	}
+}
