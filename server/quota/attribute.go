@@ -115,8 +115,9 @@ func (c *claim) standing(of, list []*Bucket) []*Bucket {
 // invented appends the buckets of a claim that nobody configured, by what stands of
 // the parts by which it can be counted.
 func (l *Ledger) invented(of []*Bucket, s *answerState, c *claim, o *Observation) []*Bucket {
-	standing := make([]Parts, 0, len(openParts()))
-	for _, per := range openParts() {
+	parts := openParts()
+	standing := make([]Parts, 0, len(parts))
+	for _, per := range parts {
 		x := c.candidate(per)
 		if x.out || !per.Applies(s.scope) {
 			continue
