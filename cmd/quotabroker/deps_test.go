@@ -95,6 +95,17 @@ var table = []rule{
 		why:      "what is shown of a broker depends on no way in and on no store",
 	},
 	{
+		packages: "server/recording",
+		direct:   []string{"context", "sync/...", "log/...", "os/...", "net/..."},
+		deps:     slices.Concat(transports, rooms),
+		why:      "a recording's form is known by whoever writes or reads one, and knows neither",
+	},
+	{
+		packages: "server/recorder",
+		deps:     slices.Concat(engines, []string{module + "client/..."}),
+		why:      "what is recorded of a broker depends on no store",
+	},
+	{
 		packages: "server/config",
 		deps:     slices.Concat(transports, []string{module + "server/broker", module + "client/..."}),
 		why:      "a configuration is limits, whoever uses them",

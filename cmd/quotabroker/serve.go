@@ -20,6 +20,7 @@ const stopWithin = 10 * time.Second
 func newServe() *cobra.Command {
 	var file string
 	var logs logFlags
+	record := wire.Recording{Version: version()}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer services over gRPC; health and metrics over HTTP",
@@ -32,8 +33,13 @@ nothing: the log has every problem, and quotabroker_config_reload_successful is 
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML `file`; without one any API works by its name, on loopback only")
+	cmd.Flags().StringVar(&record.Path, "record", "", "append what is decided and reported to this `file`")
+	cmd.Flags().BoolVar(&record.Users, "record-users", false, "record users and the values of labels as they are, not as pseudonyms")
 	logs.add(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command) error {
+		if record.Users && record.Path == "" {
+			return &usageError{"--record-users: goes with --record: name the file, or leave it out"}
+		}
 		log, err := logs.logger(cmd.ErrOrStderr())
 		if err != nil {
 			return err
@@ -42,15 +48,15 @@ nothing: the log has every problem, and quotabroker_config_reload_successful is 
 		if err != nil {
 			return err
 		}
-		return serve(cmd.Context(), opened, c, log, cmd.OutOrStdout())
+		return serve(cmd.Context(), opened, c, record, log, cmd.OutOrStdout())
 	})
 	return cmd
 }
 
 // serve runs a broker until the context ends, follows its file if there is one, and
 // says on out where it listens.
-func serve(ctx context.Context, file *config.File, c *config.Config, log *slog.Logger, out io.Writer) error {
-	broker, err := wire.NewServer(c, log)
+func serve(ctx context.Context, file *config.File, c *config.Config, record wire.Recording, log *slog.Logger, out io.Writer) error {
+	broker, err := wire.NewRecordedServer(c, record, log)
 	if err != nil {
 		return err
 	}

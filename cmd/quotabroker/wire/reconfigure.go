@@ -14,7 +14,13 @@ func (s *Server) Reconfigure(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	return s.broker.Reconfigure(apis, unlisted(c))
+	if err := s.broker.Reconfigure(apis, unlisted(c)); err != nil {
+		return err
+	}
+	if s.recorder != nil {
+		s.recorder.Configured(apis)
+	}
+	return nil
 }
 
 // Register adds metrics to the server's. It panics for a name that is taken.

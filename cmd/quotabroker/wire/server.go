@@ -16,6 +16,7 @@ import (
 	"github.com/quotabroker/quotabroker/server/broker"
 	"github.com/quotabroker/quotabroker/server/config"
 	"github.com/quotabroker/quotabroker/server/dialect"
+	"github.com/quotabroker/quotabroker/server/recorder"
 	"github.com/quotabroker/quotabroker/server/telemetry"
 )
 
@@ -28,12 +29,19 @@ type Server struct {
 	broker  *broker.Broker
 	grpc    *server.Server
 	alerts  alerts
+	// recorder is nil when nothing is recorded.
+	recorder *recorder.Recorder
 }
 
 // NewServer makes a server of a configuration; it starts nothing that must be
 // stopped when it returns an error. The error names the field that cannot be
 // used. A nil log discards everything.
 func NewServer(c *config.Config, log *slog.Logger) (*Server, error) {
+	return NewRecordedServer(c, Recording{}, log)
+}
+
+// NewRecordedServer is as [NewServer], and records what it decides.
+func NewRecordedServer(c *config.Config, rec Recording, log *slog.Logger) (*Server, error) {
 	s := &Server{}
 	apis, err := listed(c)
 	if err != nil {
@@ -53,14 +61,12 @@ func NewServer(c *config.Config, log *slog.Logger) (*Server, error) {
 	if c.TLS != nil {
 		o.TLS = server.TLS{Cert: c.TLS.Cert, Key: c.TLS.Key, ClientCA: c.TLS.ClientCA}
 	}
-	traced, traces, err := trace(s.broker, c, log, &o)
-	if err != nil {
-		return nil, errors.Join(err, s.broker.Close(context.Background()), s.store.Close())
+	front, err := s.decorate(c, apis, rec, log, &o)
+	if err == nil {
+		s.grpc, err = server.New(front, o)
 	}
-	s.traces = traces
-	s.grpc, err = server.New(traced, o)
 	if err != nil {
-		return nil, errors.Join(err, s.traces.Stop(context.Background()), s.broker.Close(context.Background()), s.store.Close())
+		return nil, errors.Join(err, s.stopBroker(context.Background()))
 	}
 	if s.alerts, err = startAlerts(s.broker, c.Alerts, log); err != nil {
 		return nil, errors.Join(err, s.Stop(context.Background()))
@@ -124,7 +130,34 @@ func (s *Server) Metrics() prometheus.Gatherer { return s.metrics }
 // Stop answers every waiter, lets calls under way finish for a few seconds or
 // until the context ends, and closes the broker and its store.
 func (s *Server) Stop(ctx context.Context) error {
-	err := errors.Join(s.grpc.Stop(ctx), s.broker.Close(ctx), s.store.Close(), s.traces.Stop(ctx))
+	err := errors.Join(s.grpc.Stop(ctx), s.stopBroker(ctx))
 	s.alerts.stop(ctx) // last: a receiver that hangs costs time
+	return err
+}
+
+// decorate puts what only looks at calls in front of the broker.
+func (s *Server) decorate(c *config.Config, apis map[string]broker.API, rec Recording, log *slog.Logger, o *server.Options) (server.Broker, error) {
+	front, traces, err := trace(s.broker, c, log, o)
+	if err != nil {
+		return nil, err
+	}
+	s.traces = traces
+	if rec.Path == "" {
+		return front, nil
+	}
+	if s.recorder, err = rec.start(s.metrics, log); err != nil {
+		return nil, err
+	}
+	s.recorder.Configured(apis)
+	return recorder.Broker{Broker: front, Recorder: s.recorder}, nil
+}
+
+// stopBroker closes the broker and what stands around it, as far as that was
+// started. Nobody calls any more.
+func (s *Server) stopBroker(ctx context.Context) error {
+	err := errors.Join(s.broker.Close(ctx), s.store.Close(), s.traces.Stop(ctx))
+	if s.recorder != nil {
+		err = errors.Join(err, s.recorder.Close(ctx))
+	}
 	return err
 }
