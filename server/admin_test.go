@@ -45,7 +45,7 @@ func detailed() broker.QuotaDetail {
 		Quota: broker.Quota{
 			Status: quota.Status{
 				Limit: "app", Unit: "tokens", Key: quota.Scope{API: "a", App: "b"}, Quota: 100, Remaining: 30,
-				Used: 70, Others: 5, Outstanding: 3, Waiting: 2, ResetAt: noon.Add(time.Minute),
+				Used: 70, Others: 5, OthersToday: 8, Whose: "w", Outstanding: 3, Waiting: 2, ResetAt: noon.Add(time.Minute),
 				State: quota.Ramping, Provenance: quota.Learned, Pressure: 0.7, Rate: 1500,
 				Window:     quota.Window{Kind: quota.Fixed, Period: time.Minute},
 				Found:      quota.Finding{Window: quota.Window{Kind: quota.Sliding, Period: time.Minute}, Confidence: 0.9},
@@ -64,7 +64,7 @@ func statusOnWire() *pb.QuotaStatus {
 			Name: "app", Unit: "tokens", Scope: &pb.Scope{Api: "a", App: "b"}, Limit: 100, Remaining: 30,
 			ResetAfter: durationpb.New(time.Minute), State: pb.State_STATE_RAMPING, Provenance: pb.Provenance_PROVENANCE_LEARNED, Pressure: 0.7,
 		},
-		Used: 70, Others: 5, Outstanding: 3, Waiting: 2, Rate: 1.5,
+		Used: 70, Others: 5, OthersToday: 8, Whose: "w", Outstanding: 3, Waiting: 2, Rate: 1.5,
 		Confidence: &pb.Confidence{Confirmed: 4, ConfirmedAgo: durationpb.New(time.Hour), Full: 3, Siblings: 2},
 		EndsAfter:  durationpb.New(time.Second), HeardAgo: durationpb.New(2 * time.Second),
 		Window: "{fixed: 1m0s}", FoundWindow: "{sliding: 1m0s}", FoundConfidence: 0.9,

@@ -75,7 +75,7 @@ func fitting[M proto.Message](list []M, size int) []M {
 
 func quotaStatus(q broker.QuotaDetail) *pb.QuotaStatus {
 	return &pb.QuotaStatus{
-		Quota: quotaState(q.Quota), Used: q.Used, Others: q.Others,
+		Quota: quotaState(q.Quota), Used: q.Used, Others: q.Others, OthersToday: q.OthersToday, Whose: printable(q.Whose),
 		Outstanding: q.Outstanding, Waiting: q.Waiting,
 		EndsAfter: until(q.EndsAt, q.EndsAfter), HeardAgo: until(q.HeardAt, q.HeardAgo),
 		Confidence: confidence(q), Rate: float64(q.Rate) / 1000,

@@ -54,9 +54,11 @@ type Quota struct {
 	Quota     int64 `json:"quota"`
 	Remaining int64 `json:"remaining"`
 	// Used is the units that this window has lost, whoever took them, and what is
-	// on its way; Others those that nobody acquired.
-	Used   int64 `json:"used"`
-	Others int64 `json:"others"`
+	// on its way; Others those that nobody acquired, and OthersToday all such since
+	// midnight in the window's time zone, as seen so far.
+	Used        int64 `json:"used"`
+	Others      int64 `json:"others"`
+	OthersToday int64 `json:"others_today,omitempty"`
 	// Pressure is the share that is taken, 0 to 1.
 	Pressure float64 `json:"pressure"`
 	// Outstanding is the permits that are granted and not settled, Waiting the
@@ -70,6 +72,9 @@ type Quota struct {
 	State          string   `json:"state"`
 	CooldownAfter  *Seconds `json:"cooldown_after_seconds,omitempty"`
 	CooldownReason string   `json:"cooldown_reason,omitempty"`
+	// Whose is in a few words why it is this bucket that is closed, or why a limit
+	// that responses tell of is counted as it is; empty when there is no doubt.
+	Whose string `json:"whose,omitempty"`
 	// Provenance is who told the quota: "configured", "told", "learned" or
 	// "nobody".
 	Provenance string `json:"provenance"`
@@ -145,12 +150,12 @@ func quota(in *pb.QuotaStatus) Quota {
 	return Quota{
 		API: s.GetApi(), App: s.GetApp(), User: s.GetUser(), Endpoint: s.GetEndpoint(), Labels: s.GetLabels(),
 		Limit: q.GetName(), Unit: q.GetUnit(), Quota: q.GetLimit(), Remaining: q.GetRemaining(),
-		Used: in.GetUsed(), Others: in.GetOthers(), Pressure: q.GetPressure(),
+		Used: in.GetUsed(), Others: in.GetOthers(), OthersToday: in.GetOthersToday(), Pressure: q.GetPressure(),
 		Outstanding: in.GetOutstanding(), Waiting: in.GetWaiting(), ResetAfter: seconds(q.GetResetAfter()),
 		State: state(q.GetState()), CooldownAfter: seconds(q.GetCooldownAfter()), CooldownReason: q.GetCooldownReason(),
 		Provenance: provenance(q.GetProvenance()), EndsAfter: seconds(in.GetEndsAfter()), HeardAgo: seconds(in.GetHeardAgo()),
 		Window: in.GetWindow(), FoundWindow: in.GetFoundWindow(), FoundConfidence: in.GetFoundConfidence(),
-		Confidence: confidence(in.GetConfidence()), Rate: in.GetRate(),
+		Confidence: confidence(in.GetConfidence()), Rate: in.GetRate(), Whose: in.GetWhose(),
 	}
 }
 

@@ -81,6 +81,9 @@ func summary(x *quotaadmin.Bucket) string {
 	if x.CooldownReason != "" {
 		state += fmt.Sprintf(" (%s)", printable(x.CooldownReason))
 	}
+	if x.Whose != "" {
+		state += "; why this one: " + printable(x.Whose)
+	}
 	return strings.Join(append(parts, state), ", ")
 }
 
@@ -130,6 +133,9 @@ func numbers(x *quotaadmin.Bucket) []string {
 	}
 	if x.Others > 0 {
 		lines = append(lines, fmt.Sprintf("others: the upstream counted %d that nobody acquired", x.Others))
+	}
+	if x.OthersToday > 0 {
+		lines = append(lines, fmt.Sprintf("others today: %d were not ours", x.OthersToday))
 	}
 	if x.Window != "" || x.FoundWindow != "" {
 		lines = append(lines, "window: "+window(&x.Quota))

@@ -47,7 +47,7 @@ func of(d time.Duration) *quotaadmin.Seconds {
 func day() quotaadmin.Quota {
 	return quotaadmin.Quota{
 		API: "linkedin", App: "app-1", Endpoint: "GET /v2/connections", Limit: "app-day", Unit: "requests",
-		Quota: 100_000, Remaining: 49_990, Used: 50_010, Others: 120, Pressure: 0.5, Outstanding: 10,
+		Quota: 100_000, Remaining: 49_990, Used: 50_010, Others: 120, OthersToday: 412, Pressure: 0.5, Outstanding: 10,
 		ResetAfter: of(9*time.Hour + 40*time.Minute), State: "open", Provenance: "configured",
 		EndsAfter: of(40*time.Minute + 10*time.Second), HeardAgo: of(1200 * time.Millisecond), Window: "{calendar: day, zone: UTC}",
 	}
@@ -57,7 +57,7 @@ func day() quotaadmin.Quota {
 func cooling() quotaadmin.Quota {
 	return quotaadmin.Quota{
 		API: "linkedin", App: "app-1", User: "u 7", Labels: map[string]string{"tenant": "t1"}, Limit: "member-day", Unit: "tokens",
-		Quota: 500, Used: 500, Pressure: 1, Waiting: 3, ResetAfter: of(61 * time.Second),
+		Quota: 500, Used: 500, Pressure: 1, Waiting: 3, ResetAfter: of(61 * time.Second), Whose: "said by the response",
 		State: "cooling", CooldownAfter: of(59 * time.Second), CooldownReason: "Resource level throttle", Provenance: "told",
 		EndsAfter: of(0), HeardAgo: of(3 * 24 * time.Hour),
 		Window: "{fixed: 10s}", FoundWindow: "{sliding: 10s}", FoundConfidence: 0.983,

@@ -59,7 +59,10 @@ func used(q *quotaadmin.Quota) string {
 		return "?/?" + unit(q.Unit)
 	}
 	text := fmt.Sprintf("%d/%d%s", q.Used, q.Quota, unit(q.Unit))
-	if q.Others > 0 {
+	switch {
+	case q.OthersToday > q.Others:
+		text += fmt.Sprintf(" (%d by others, %d today)", q.Others, q.OthersToday)
+	case q.Others > 0:
 		text += fmt.Sprintf(" (%d by others)", q.Others)
 	}
 	return text

@@ -306,8 +306,15 @@ type QuotaStatus struct {
 	FoundWindow string `protobuf:"bytes,11,opt,name=found_window,json=foundWindow,proto3" json:"found_window,omitempty"`
 	// How sure that is, more than 0 and less than 1; 0 when there is none.
 	FoundConfidence float64 `protobuf:"fixed64,12,opt,name=found_confidence,json=foundConfidence,proto3" json:"found_confidence,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Units that others took since midnight in the time zone of the window, as far as
+	// the upstream's numbers showed so far.
+	OthersToday int64 `protobuf:"varint,13,opt,name=others_today,json=othersToday,proto3" json:"others_today,omitempty"`
+	// In a few words why it is this bucket that is closed, or why a limit that
+	// responses tell of is counted by these parts of the scope; empty when there is no
+	// doubt.
+	Whose         string `protobuf:"bytes,14,opt,name=whose,proto3" json:"whose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QuotaStatus) Reset() {
@@ -422,6 +429,20 @@ func (x *QuotaStatus) GetFoundConfidence() float64 {
 		return x.FoundConfidence
 	}
 	return 0
+}
+
+func (x *QuotaStatus) GetOthersToday() int64 {
+	if x != nil {
+		return x.OthersToday
+	}
+	return 0
+}
+
+func (x *QuotaStatus) GetWhose() string {
+	if x != nil {
+		return x.Whose
+	}
+	return ""
 }
 
 // Confidence is what a limit rests on that the broker learned by its own count.
@@ -1534,7 +1555,7 @@ const file_quotabroker_v1_admin_proto_rawDesc = "" +
 	"\x12ListQuotasResponse\x123\n" +
 	"\x06quotas\x18\x01 \x03(\v2\x1b.quotabroker.v1.QuotaStatusR\x06quotas\x12\x18\n" +
 	"\amatched\x18\x02 \x01(\x03R\amatched\x122\n" +
-	"\x06totals\x18\x03 \x03(\v2\x1a.quotabroker.v1.QuotaTotalR\x06totals\"\xca\x03\n" +
+	"\x06totals\x18\x03 \x03(\v2\x1a.quotabroker.v1.QuotaTotalR\x06totals\"\x83\x04\n" +
 	"\vQuotaStatus\x12+\n" +
 	"\x05quota\x18\x01 \x01(\v2\x15.quotabroker.v1.QuotaR\x05quota\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x16\n" +
@@ -1551,7 +1572,9 @@ const file_quotabroker_v1_admin_proto_rawDesc = "" +
 	"\x06window\x18\n" +
 	" \x01(\tR\x06window\x12!\n" +
 	"\ffound_window\x18\v \x01(\tR\vfoundWindow\x12)\n" +
-	"\x10found_confidence\x18\f \x01(\x01R\x0ffoundConfidence\"\x9a\x01\n" +
+	"\x10found_confidence\x18\f \x01(\x01R\x0ffoundConfidence\x12!\n" +
+	"\fothers_today\x18\r \x01(\x03R\vothersToday\x12\x14\n" +
+	"\x05whose\x18\x0e \x01(\tR\x05whose\"\x9a\x01\n" +
 	"\n" +
 	"Confidence\x12\x1c\n" +
 	"\tconfirmed\x18\x01 \x01(\x03R\tconfirmed\x12>\n" +
