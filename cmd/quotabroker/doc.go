@@ -4,6 +4,7 @@
 //	quotabroker serve    answer services over gRPC
 //	quotabroker proxy    stand in front of one API and hold requests back
 //	quotabroker demo     show a fleet without a broker and with one
+//	quotabroker simulate play fleets against upstreams in virtual time, and judge
 //	quotabroker version  say what was built
 //
 // It exits with 0 when all went well, 1 when something failed, and 2 when the

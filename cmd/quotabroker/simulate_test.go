@@ -89,7 +89,7 @@ func TestSimulateIsTheSameAgain(t *testing.T) {
 func TestSimulateWritesTheScoreboard(t *testing.T) {
 	t.Parallel()
 	readme := filepath.Join(t.TempDir(), "README.md")
-	source, err := os.ReadFile(filepath.Join(root, "server/simulate/README.md"))
+	source, err := os.ReadFile(filepath.Join(root, "server", "simulate", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

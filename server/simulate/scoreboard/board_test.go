@@ -8,8 +8,6 @@ import (
 	"github.com/quotabroker/quotabroker/server/simulate/strategy"
 )
 
-func part(x float64) *float64 { return &x }
-
 // board has a scenario with two variants, of which ours is not first in one, and
 // another with a reason for it.
 func board() *Board {
@@ -28,8 +26,8 @@ func board() *Board {
 	}
 	var b Board
 	for _, rows := range [][]Row{
-		{row(ours, sole, "a", 100, 0, part(1)), row(guide, sole, "a", 100, 10, nil), row(best, sole, "a", 100, 0, part(1))},
-		{row(ours, sole, "b", 200, 0, part(0.9), "90% of the quota used, want 99%"), row(guide, sole, "b", 300, 30, part(1)), row(best, sole, "b", 300, 0, part(1))},
+		{row(ours, sole, "a", 100, 0, new(1.0)), row(guide, sole, "a", 100, 10, nil), row(best, sole, "a", 100, 0, new(1.0))},
+		{row(ours, sole, "b", 200, 0, new(0.9), "90% of the quota used, want 99%"), row(guide, sole, "b", 300, 30, new(1.0)), row(best, sole, "b", 300, 0, new(1.0))},
 		{row(ours, cut, "", 1000, 5, nil), row(guide, cut, "", 1000, 2, nil), row(best, cut, "", 1000, 0, nil)},
 	} {
 		compare(rows)
