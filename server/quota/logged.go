@@ -43,17 +43,19 @@ func (b *Bucket) keep(now instant, cost int64) {
 	case b.weighs():
 		b.kind.counter.add(now, cost)
 	case b.logged():
-		b.log.add(now, b.rule.Window.Period, cost)
+		b.log.add(logCharge{now, now, cost}, b.rule.Window.Period)
 	}
 }
 
 // keepUntil holds a charge that surely is of a window that ends by then; 0 when
 // that is not known. It is as old as that window is.
 func (b *Bucket) keepUntil(now, ends instant, cost int64) {
-	if b.log != nil && b.rule.Window.Kind == Fixed && ends != 0 {
-		now = min(now, ends.add(-b.rule.Window.Period))
+	if b.log == nil || b.rule.Window.Kind != Fixed || ends == 0 {
+		b.keep(now, cost)
+		return
 	}
-	b.keep(now, cost)
+	period := b.rule.Window.Period
+	b.log.add(logCharge{min(now, ends.add(-period)), now, cost}, period)
 }
 
 // expire frees what the log need not hold any more.
@@ -159,7 +161,7 @@ func (b *Bucket) feelTurns(w *news, vague bool) {
 // holds is our count of this window, as far as it was settled when that can have
 // begun. What remained in the last period bounds it only if others may have taken
 // of it: the answers that are on their way may be of the window before.
-func (b *Bucket) tellPhase(now instant, reset, numbers span) {
+func (b *Bucket) tellPhase(w *news, numbers span) {
 	if b.told {
 		return
 	}
@@ -169,12 +171,14 @@ func (b *Bucket) tellPhase(now instant, reset, numbers span) {
 		return
 	}
 	period := b.rule.Window.Period
-	began := span{reset.lo.add(-period), reset.hi.add(-period)}
+	began := span{w.reset.lo.add(-period), w.reset.hi.add(-period)}
 	counted := b.log.heldSince(began.lo)
 	b.last = &lastWindow{turned: b.turned, end: began, m: b.m, n: b.log.held - counted, aCov: b.aCov, unseen: true}
-	b.turned = min(now, began.hi)
+	b.turned = min(w.now, began.hi)
 	b.n, b.lost = counted, 0
-	if b.tm < began.lo || numbers.known() && numbers.hi < reset.lo {
+	// What was answered with numbers since its call left, this answer's may not have.
+	b.a += max(0, b.log.heardSince(w.granted)-(b.a-w.a))
+	if b.tm < began.lo || numbers.known() && numbers.hi < w.reset.lo {
 		b.m, b.tm = b.full(), 0
 	}
 	b.log = nil

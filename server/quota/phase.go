@@ -99,7 +99,7 @@ func (b *Bucket) begin(now instant) {
 	if told && b.last.told {
 		b.tempo.learn(b.last.end, b.end)
 	}
-	*b.last = lastWindow{b.turned, b.end, b.heardOf().epoch, b.m, b.n, b.aCov, false, told}
+	*b.last = lastWindow{turned: b.turned, end: b.end, epoch: b.heardOf().epoch, m: b.m, n: b.n, aCov: b.aCov, told: told}
 	if b.kind != nil {
 		b.kind.firstUse = b.end.lo
 	}
@@ -268,7 +268,8 @@ func (b *Bucket) reach() time.Duration {
 func (b *Bucket) half() time.Duration { return b.reach() * 5 / 9 }
 
 // learnEnd narrows the window's end by a told reset.
-func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
+func (b *Bucket) learnEnd(w *news) {
+	now, reset := w.now, w.reset
 	if !reset.known() {
 		return
 	}
@@ -285,10 +286,10 @@ func (b *Bucket) learnEnd(now instant, reset span, epoch int64) {
 		h.hull = h.hull.with(reset)
 		b.setEnd(now, narrowed)
 	}
-	h.epoch = epoch
+	h.epoch = w.epoch
 	h.longest = max(h.longest, reset.hi.sub(now))
 	b.tempo.hear(b, now, reset)
-	b.tellPhase(now, reset, was)
+	b.tellPhase(w, was)
 }
 
 // hearOfEnd is the hearsay, made when there is none: an end that is known without
@@ -336,7 +337,7 @@ func (b *Bucket) prove(w *news) {
 	}
 	b.begin(w.now)
 	b.lost += old
-	b.learnEnd(w.now, w.reset, w.epoch)
+	b.learnEnd(w)
 	b.takeQuota(w)
 	b.m, b.n = b.full(), bare
 	if w.remaining != Unknown {
@@ -360,6 +361,6 @@ func (b *Bucket) unturn(w *news) {
 	b.turned, b.aCov = b.last.turned, b.last.aCov
 	b.last, b.edge = nil, nil
 	b.end = span{}
-	b.learnEnd(w.now, w.reset, w.epoch)
+	b.learnEnd(w)
 	b.takeNumbers(w)
 }

@@ -92,7 +92,7 @@ func TestRhythmKeepsItsWord(t *testing.T) {
 	for settled := sec(0.5); settled < sec(300); settled += instant(917 * time.Millisecond) {
 		due := r.frees(settled, time.Second)
 		var g slidingLog
-		g.add(settled, time.Second, 1)
+		g.add(logCharge{settled, settled, 1}, time.Second)
 		if g.expire(due-1, &r, time.Second); g.held != 1 {
 			t.Fatalf("settled at %v: freed before it is due, at %v", settled.time().Sub(epoch), due.time().Sub(epoch))
 		}

@@ -62,7 +62,7 @@ func (b *Bucket) settle(w *news) (effect string) {
 		b.unturn(w)
 	default:
 		if !w.tighten || b.endTightens(w.reset) {
-			b.learnEnd(w.now, w.reset, w.epoch)
+			b.learnEnd(w)
 		}
 		b.usedFirst(w.now, w.granted)
 		b.tallyError(w)

@@ -183,3 +183,19 @@ func TestLogsTurnCoversNothing(t *testing.T) {
 	s.settle(22.1, first, numbersReset(3, 2, 18*time.Second))
 	s.available(26, "app", 0)
 }
+
+// What was answered in the window that is told now is not in its number, if that
+// is of a call that was counted before: not even where the log had let go of the
+// lower numbers.
+func TestToldNumberMayBeOld(t *testing.T) {
+	s := newSteps(t, fixed(3, 20*time.Second))
+	one, two, three := s.take(0), s.take(0), s.take(0)
+	s.settle(1, one, Answer{})
+	s.settle(2, two, Answer{})
+	s.settle(3, three, numbers(3, 0))
+	old, later := s.take(21), s.take(22)
+	s.settle(22.5, later, numbers(3, 1))
+	s.take(23.1) // counted, and its caller dies
+	s.settle(23.2, old, numbersReset(3, 2, 15*time.Second))
+	s.available(27, "app", 0)
+}

@@ -26,33 +26,34 @@ type slidingLog struct {
 	rhythm *rhythm
 }
 
-// logCharge is what was settled at one instant, or within a step before it.
+// logCharge is what was settled at one instant, or within a step before it; heard
+// is when that was, which is later where the answer said how old its window is.
 type logCharge struct {
-	settled instant
-	cost    int64
+	settled, heard instant
+	cost           int64
 }
 
-// add holds a cost that was settled then. What settles within one step is kept
-// together, for as long as the last of it.
-func (g *slidingLog) add(settled instant, period time.Duration, cost int64) {
-	if cost == 0 {
+// add holds a cost. What settles within one step is kept together, for as long as
+// the last of it.
+func (g *slidingLog) add(c logCharge, period time.Duration) {
+	if c.cost == 0 {
 		return
 	}
-	g.held += cost
+	g.held += c.cost
 	n := len(g.charges)
-	for n > g.gone && g.charges[n-1].settled > settled {
+	for n > g.gone && g.charges[n-1].settled > c.settled {
 		n-- // what lapsed is dated when that was due
 	}
 	before := instant(0)
 	if n >= 2 {
 		before = g.charges[n-2].settled
 	}
-	if n > g.gone && (n == len(g.charges) && settled < before.add(period/slots) || g.charges[n-1].settled == settled) {
-		g.charges[n-1].settled = settled
-		g.charges[n-1].cost += cost
+	if n > g.gone && (n == len(g.charges) && c.settled < before.add(period/slots) || g.charges[n-1].settled == c.settled) {
+		last := &g.charges[n-1]
+		last.settled, last.heard, last.cost = c.settled, max(last.heard, c.heard), last.cost+c.cost
 		return
 	}
-	g.charges = slices.Insert(g.charges, n, logCharge{settled, cost})
+	g.charges = slices.Insert(g.charges, n, c)
 }
 
 // expire frees what the rhythm, or a period, has freed by now: no sooner than was
@@ -81,6 +82,16 @@ func (g *slidingLog) heldSince(t instant) int64 { return sumSince(g.charges[g.go
 func sumSince(charges []logCharge, t instant) (cost int64) {
 	for i := len(charges) - 1; i >= 0 && charges[i].settled >= t; i-- {
 		cost += charges[i].cost
+	}
+	return cost
+}
+
+// heardSince is what of all that is held was heard after t.
+func (g *slidingLog) heardSince(t instant) (cost int64) {
+	for _, c := range g.charges[g.gone:] {
+		if c.heard > t {
+			cost += c.cost
+		}
 	}
 	return cost
 }
