@@ -347,11 +347,20 @@ func (b *Bucket) prove(w *news) {
 	b.a += bare + covered
 }
 
+// overdue reports whether the answer tells an instant that may have passed by the
+// upstream's own clock, while the window goes on: that clock is not the limiter's, so
+// nobody knows when it ends.
+func (w *news) overdue() bool { return w.epoch != 0 && w.reset.lo < w.sent }
+
 // unturn takes an early turn back: the old window goes on with the lowest number
-// heard in all of it, and from now on we turn later by as much as we were early.
+// heard in all of it, and from now on we turn later by as much as we were early, or
+// twice as much where nobody tells how early that was.
 func (b *Bucket) unturn(w *news) {
 	d := b.doubt()
 	d.pad += max(w.reset.hi.sub(b.turned), time.Millisecond)
+	if w.overdue() {
+		d.pad *= 2
+	}
 	if p := b.rule.Window.period(); p > 0 {
 		d.pad = min(d.pad, p)
 	}

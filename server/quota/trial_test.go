@@ -96,3 +96,24 @@ func (c *trial) check(t *testing.T, most, least float64) {
 }
 
 func fixedWindow(period time.Duration) Window { return Window{Kind: Fixed, Period: period} }
+
+// Trial 1: a Date whose clock is off the limiter's, and resets that are instants by
+// the latter: what it costs is learned within two windows, once and for all.
+func TestTrialDateOffTheLimitersClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-3 * time.Second, time.Second, 3 * time.Second} {
+		c := trial{
+			window: fixedWindow(20 * time.Second), limit: trueLimit{quota: 200, period: 20 * time.Second},
+			faults: faults{rtt: 100 * time.Millisecond}, epoch: true, dateAhead: ahead,
+		}
+		for seed := range uint64(8) {
+			w := c.world(seed + 1)
+			w.now = epoch.Add(time.Duration(seed) * 2500 * time.Millisecond)
+			learned := 0
+			w.after(42*time.Second, func() { learned = w.up.refused })
+			w.run(w.now.Add(400 * time.Second))
+			if later := w.up.refused - learned; later > 0 || w.up.counted < 19*200 {
+				t.Errorf("date %v ahead, seed %d: %d refused at first and %d later; %d counted", ahead, seed+1, learned, later, w.up.counted)
+			}
+		}
+	}
+}
