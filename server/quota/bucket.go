@@ -86,7 +86,7 @@ func newBucket(k *kin, user string, now instant) *Bucket {
 	b := &Bucket{kin: k, user: user, quota: rule.holds(), provenance: rule.Provenance}
 	b.m = b.full()
 	b.turned, b.ident = now, now
-	if b.logged() {
+	if rule.Window.logged(false) {
 		b.log = &slidingLog{}
 	}
 	if w := rule.Window; w.Kind == Refill || w.Counter || w.FirstUse {
@@ -183,6 +183,9 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 }
 
 func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry instant, firm bool) {
+	if left >= cost && b.ordinary() {
+		return NoReason, 0, false
+	}
 	if why, retry := b.cooldown.blocks(now, int64(b.flying)); why != NoReason {
 		return why, retry, why == CoolingDown
 	}
@@ -208,6 +211,12 @@ func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry in
 	b.boundEnd(now)
 	retry = b.retryAt(now, cost)
 	return Exhausted, retry, retry != 0 && b.available()+b.o < cost
+}
+
+// ordinary reports whether nothing but what is left decides, which is never more than
+// a quota.
+func (b *Bucket) ordinary() bool {
+	return b.state == Open && !b.gate && b.quota > 0 && !b.unsure && b.drift() == nil
 }
 
 // retryAt is when an exhausted bucket could allow a call of this cost.

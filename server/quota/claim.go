@@ -312,7 +312,8 @@ func (c *claim) of(rule *Limit) *candidate {
 // replace takes over the window of another bucket, and what we used of it.
 func (b *Bucket) replace(now instant, other *Bucket) {
 	b.turned, b.end = other.turned, other.end
-	b.told, b.jittery = other.told, other.jittery
+	b.tellEnds(other.told)
+	b.jittery = other.jittery
 	if other.hearsay != nil {
 		heard := *other.hearsay
 		b.hearsay = &heard

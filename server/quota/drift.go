@@ -44,7 +44,7 @@ func (b *Bucket) counted() int64 { return b.n + b.lost + b.o }
 // foreign is what the upstream counted in this window beyond all that we can have
 // sent: never more than others took, and less while calls are in flight.
 func (b *Bucket) foreign() int64 {
-	if b.logged() || !b.windowed() || b.quota == 0 || !b.heardNow() || b.doubtful || b.strayed || b.guesses() {
+	if !b.heardNow() || b.quota == 0 || b.logged() || !b.windowed() || b.doubtful || b.strayed || b.guesses() {
 		return 0
 	}
 	return max(0, b.quota-b.m-b.counted())
@@ -54,10 +54,14 @@ func (b *Bucket) foreign() int64 {
 // no more than their rate: what remains, and what we can have used. A grant does
 // not change it. It is 0 when nobody knows what was used before we came.
 func (b *Bucket) promise(now instant) int64 {
-	if b.confirmed() == unbounded || !b.sawBegin() && !b.heardNow() {
+	if !b.sawBegin() && !b.heardNow() {
 		return 0
 	}
-	return b.confirmed() - b.takenSince(now) + b.n + b.lost
+	left := b.confirmed()
+	if left == unbounded {
+		return 0
+	}
+	return left - b.takenSince(now) + b.n + b.lost
 }
 
 // follow learns what others take from an answer that has been settled.
@@ -164,7 +168,12 @@ func (b *Bucket) within(d time.Duration) int64 {
 }
 
 // takenSince is what others took since the number that we count by.
-func (b *Bucket) takenSince(now instant) int64 { return b.within(now.sub(b.numberOf())) }
+func (b *Bucket) takenSince(now instant) int64 {
+	if b.drift() == nil {
+		return 0
+	}
+	return b.within(now.sub(b.numberOf()))
+}
 
 // numberOf is from when the number is that we count by: when it was heard, or when
 // the window may have begun.

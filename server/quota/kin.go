@@ -27,8 +27,9 @@ type kin struct {
 	*family
 
 	rule *Limit
-	// gate is true for buckets that have no quota and only cool down.
-	gate bool
+	// gate is true for buckets that have no quota and only cool down, brief where the
+	// window is too short to be stored.
+	gate, brief bool
 	// place is what they have in common of their key: see placeOf.
 	place string
 	// only is the bucket of a limit that is not counted by user; users are those
@@ -108,7 +109,7 @@ func (l *Ledger) kin(rule *Limit, s Scope) *kin {
 	place := placeOf(s.Only(rule.Per))
 	k := f.kins[place]
 	if k == nil {
-		k = &kin{family: f, rule: rule, gate: rule.Name == nameBackoff, place: place}
+		k = &kin{family: f, rule: rule, gate: rule.Name == nameBackoff, brief: rule.Window.short(), place: place}
 		f.kins[k.place] = k
 	}
 	return k

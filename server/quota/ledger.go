@@ -2,6 +2,7 @@ package quota
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -30,8 +31,9 @@ type Request struct {
 type Ledger struct {
 	rules *Rules
 	// lapsesAfter is how long after its grant a permit lapses: by then the
-	// upstream has counted it or never will.
-	lapsesAfter time.Duration
+	// upstream has counted it or never will. awaits is how long its report is
+	// awaited.
+	lapsesAfter, awaits time.Duration
 
 	// home is the API and the application of all scopes, of which the first tells it.
 	home Scope
@@ -49,14 +51,16 @@ type Ledger struct {
 	bareSince, aloneAt instant
 	// plans caches which kins count the calls of a place; it is cleared, and planned
 	// another, when that may change. place is the room of the place last asked for,
-	// routed that of the last route, and read that of what the last answer told.
-	plans   map[string]plan
-	planned uint64
-	place   []byte
-	routed  []*Bucket
-	read    tellings
-	answer  answerState
-	asked   []asked
+	// counting that of the buckets of a permit, and read that of what the last answer
+	// told.
+	plans    map[string]plan
+	planned  uint64
+	place    []byte
+	routed   routed
+	counting []*Bucket
+	read     tellings
+	answer   answerState
+	asked    []asked
 	// of and can are the room of the buckets that an observation is, and can be, of.
 	of, can []*Bucket
 	permits permitQueue
@@ -94,9 +98,9 @@ type Ledger struct {
 // NewLedger makes the ledger of one application of the rules' API. The seed makes
 // the jitter of back-offs differ between applications and runs.
 func NewLedger(rules *Rules, seed uint64) *Ledger {
-	send, _ := rules.Deadlines()
+	send, report := rules.Deadlines()
 	return &Ledger{
-		rules: rules, lapsesAfter: send + Flight, random: splitmix(seed),
+		rules: rules, lapsesAfter: send + Flight, awaits: report, random: splitmix(seed),
 		families: make(map[string]*family),
 		plans:    make(map[string]plan),
 		queued:   make(map[*Bucket]struct{}),
@@ -121,11 +125,10 @@ func (l *Ledger) Take(now time.Time, r Request) (d Decision) {
 	if p == nil || p.Outstanding() || p.slotted {
 		p = &Permit{}
 	}
-	p.begin(now, &r)
-	_, report := l.rules.Deadlines()
-	p.Generation, p.lapses, p.awaited, p.planned = l.generation, t.add(l.lapsesAfter), t.add(report), l.planned
+	p.begin(now, t, &r)
+	p.Generation, p.lapses, p.awaited, p.planned = l.generation, t.add(l.lapsesAfter), t.add(l.awaits), l.planned
 	for i, b := range route {
-		l.charge(t, p, b, l.asked[i])
+		l.charge(t, p, b, &l.asked[i])
 	}
 	l.permits.push(p)
 	d.Permit = p
@@ -143,10 +146,11 @@ type asked struct {
 }
 
 // charge takes of the bucket what the permit's call asked of it.
-func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q asked) {
-	p.charges = append(p.charges, charge{
-		bucket: b, cost: q.cost, a: b.a, promised: b.promise(now), guessed: q.guessed,
-	})
+func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q *asked) {
+	p.charges = append(p.charges, charge{})
+	c := &p.charges[len(p.charges)-1]
+	c.bucket, c.cost, c.guessed = b, q.cost, q.guessed
+	c.a, c.promised = b.a, b.promise(now)
 	b.grant(now, q.cost, q.left)
 	l.refillLeft(b, q.left-q.cost)
 	l.change(b)
@@ -162,12 +166,12 @@ func (l *Ledger) Check(now time.Time, r Request) (d Decision) {
 // decide is the decision of all buckets together: the denial that lasts longest
 // decides, because the call cannot be made before it ends.
 func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
-	l.asked = l.asked[:0]
-	for _, b := range route {
+	l.asked = slices.Grow(l.asked[:0], len(route))[:len(route)]
+	for i, b := range route {
 		b.advance(now)
-		q := asked{left: b.available()}
+		q := &l.asked[i]
+		q.left = b.available()
 		q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
-		l.asked = append(l.asked, q)
 		why, retry, firm := l.decideOne(now, b, r, q)
 		if why == NoReason || d.Reason == TooLarge {
 			continue
@@ -178,7 +182,7 @@ func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 	}
 }
 
-func (l *Ledger) decideOne(now instant, b *Bucket, r *Request, q asked) (Reason, instant, bool) {
+func (l *Ledger) decideOne(now instant, b *Bucket, r *Request, q *asked) (Reason, instant, bool) {
 	if why, retry, firm := b.decideLeft(now, q.cost, q.left); why != NoReason {
 		return why, retry, firm
 	}
@@ -245,21 +249,32 @@ func (l *Ledger) Advance(now time.Time) {
 	for p := l.permits.first; p != nil && t >= p.lapses; p = l.permits.first {
 		l.lapse(p)
 	}
-	l.vacate(t)
-	l.layGhosts(t)
+	if len(l.slots) > 0 {
+		l.vacate(t)
+	}
+	if len(l.ghosts) > 0 {
+		l.layGhosts(t)
+	}
+	if len(l.cooling)+len(l.queued) > 0 {
+		l.attend(t)
+	}
+	l.sweep(t)
+}
+
+// attend ends cool-downs and opens the buckets whose queues can go on.
+func (l *Ledger) attend(now instant) {
 	for b := range l.cooling {
-		if b.advance(t); b.state == Open {
+		if b.advance(now); b.state == Open {
 			delete(l.cooling, b)
 			l.change(b)
 		}
 	}
 	for b := range l.queued {
-		b.advance(t)
-		if why, _, _ := b.decide(t, b.want); why == NoReason && !l.held(t, b) {
+		b.advance(now)
+		if why, _, _ := b.decide(now, b.want); why == NoReason && !l.held(now, b) {
 			l.open(b)
 		}
 	}
-	l.sweep(t)
 }
 
 // lapse spends a permit that was never heard of. It is dated when it was due,
@@ -325,50 +340,6 @@ func (l *Ledger) Queue(b *Bucket, waiting int) {
 	} else {
 		delete(l.queued, b)
 	}
-}
-
-// Opened returns, and forgets, the buckets with a queue that may grant since the
-// last call: whoever stands at their head should Take again. The slice is good
-// until the next call.
-func (l *Ledger) Opened() []*Bucket {
-	opened := l.opened
-	l.opened, l.toldOpened = l.toldOpened[:0], opened
-	for _, b := range opened {
-		b.opened = false
-	}
-	return opened
-}
-
-func (l *Ledger) open(b *Bucket) {
-	if b.queued > 0 && !b.opened {
-		b.opened = true
-		l.opened = append(l.opened, b)
-	}
-}
-
-// Changed returns, and forgets, the buckets whose status changed since the last
-// call. The slice is good until the next call.
-func (l *Ledger) Changed() []*Bucket {
-	changed := l.changed
-	l.changed, l.toldChanged = l.toldChanged[:0], changed
-	for _, b := range changed {
-		b.changed = false
-	}
-	return changed
-}
-
-func (l *Ledger) change(b *Bucket) {
-	if !b.changed && !b.dropped {
-		b.changed = true
-		l.changed = append(l.changed, b)
-	}
-}
-
-// Revoked returns, and forgets, the revocations since the last call.
-func (l *Ledger) Revoked() []Revocation {
-	revoked := l.revoked
-	l.revoked = nil
-	return revoked
 }
 
 // Buckets yields every bucket whose key matches the pattern, in no order.

@@ -11,25 +11,27 @@ const (
 	foreignFor = 16
 )
 
-// logged reports whether the bucket is held as a sliding log: its window slides,
-// or has a phase that nobody has told, or only too vaguely. A short window's clock
-// is nothing to go by even where it is declared aligned.
-func (b *Bucket) logged() bool {
-	switch w := &b.rule.Window; w.Kind {
+// logged reports whether the bucket is held as a sliding log.
+func (b *Bucket) logged() bool { return b.log != nil }
+
+// logged reports whether a bucket of such a window is held as a sliding log: it
+// slides, or has a phase that nobody has told, or only too vaguely. A short window's
+// clock is nothing to go by even where it is declared aligned.
+func (w *Window) logged(told bool) bool {
+	switch w.Kind {
 	case Sliding:
 		return true
 	case Fixed:
-		return !b.told && !w.FirstUse && (!w.Aligned || b.short())
+		return !told && !w.FirstUse && (!w.Aligned || w.short())
 	default:
 		return false
 	}
 }
 
 // short reports whether the window is too short to be stored.
-func (b *Bucket) short() bool {
-	w := &b.rule.Window
-	return w.Kind == Fixed && w.Period <= shortWindow
-}
+func (b *Bucket) short() bool { return b.brief }
+
+func (w *Window) short() bool { return w.Kind == Fixed && w.Period <= shortWindow }
 
 // vague reports whether a told reset does not say which turn it is of: it is too
 // wide, or may have passed.
@@ -157,6 +159,17 @@ func (b *Bucket) feelTurns(w *news, vague bool) {
 	}
 }
 
+// tellEnds takes over whether a reset was ever told: where it was, the bucket need
+// not be held as a log any more.
+func (b *Bucket) tellEnds(told bool) {
+	b.told = told
+	if !b.rule.Window.logged(told) {
+		b.log = nil
+	} else if b.log == nil {
+		b.log = &slidingLog{}
+	}
+}
+
 // tellPhase ends the time in which the bucket had to be held as a log. What the log
 // holds is our count of this window, as far as it was settled when that can have
 // begun. What remained in the last period bounds it only if others may have taken
@@ -165,9 +178,8 @@ func (b *Bucket) tellPhase(w *news, numbers span) {
 	if b.told {
 		return
 	}
-	was := b.logged()
 	b.told = true
-	if !was || b.logged() {
+	if !b.logged() || b.rule.Window.logged(true) {
 		return
 	}
 	period := b.rule.Window.Period

@@ -62,8 +62,8 @@ func (l *Ledger) chargeOf(p *Permit, b *Bucket) charge {
 }
 
 // begin makes it the permit of a request, without its charges.
-func (p *Permit) begin(now time.Time, r *Request) {
-	p.Scope, p.GrantedAt, p.granted, p.costs = r.Scope, now, at(now), r.Costs
+func (p *Permit) begin(now time.Time, granted instant, r *Request) {
+	p.Scope, p.GrantedAt, p.granted, p.costs = r.Scope, now, granted, r.Costs
 	p.state, p.blamed = outstanding, ""
 	if p.charges = p.charges[:0]; cap(p.charges) == 0 {
 		p.charges = p.room[:0]

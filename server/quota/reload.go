@@ -51,9 +51,9 @@ func (w Window) Equal(o Window) bool {
 func (l *Ledger) Adopt(now time.Time, rules *Rules) {
 	l.Advance(now)
 	t := at(now)
-	send, _ := rules.Deadlines()
+	send, report := rules.Deadlines()
 	alike := rules.countAs(l.rules)
-	l.rules, l.lapsesAfter = rules, send+Flight
+	l.rules, l.lapsesAfter, l.awaits = rules, send+Flight, report
 	l.replan()
 	l.untell()
 	l.claims = nil // of which limits they may be, the new rules say

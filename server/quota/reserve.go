@@ -220,10 +220,9 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 		}
 	}
 	slices.SortFunc(l.ghosts, func(g, h ghost) int { return cmp.Compare(g.until, h.until) })
-	for _, rule := range l.rules.Limits {
-		b := Bucket{kin: &kin{rule: &rule}}
-		if b.logged() || b.short() {
-			l.holdUntil = max(l.holdUntil, ghosts.add(rule.Window.Period))
+	for i := range l.rules.Limits {
+		if w := &l.rules.Limits[i].Window; w.logged(false) || w.short() {
+			l.holdUntil = max(l.holdUntil, ghosts.add(w.Period))
 		}
 	}
 }
@@ -286,7 +285,7 @@ func (b *Bucket) restore(now instant, r Reservation) {
 		b.began, b.until, b.reason = now, min(until, now.add(maxCooldown)), r.CoolReason
 		b.turns = r.CoolUntil == r.Hi
 	}
-	b.told = b.told || r.Hi != 0 && r.Reserved > 0
+	b.tellEnds(b.told || r.Hi != 0 && r.Reserved > 0)
 	period := b.rule.Window.period()
 	over := r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period)
 	if over || !b.stored() && (b.lesson == nil || b.logged()) {

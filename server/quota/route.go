@@ -28,10 +28,23 @@ const (
 // configured limits, those that responses told of, and the gates that exist.
 type plan []*kin
 
+// routed is the last route: whoever decides on a call mostly asks for what counts it
+// again, to show it.
+type routed struct {
+	buckets []*Bucket
+	scope   Scope
+	// planned is the ledger's plan by which it was made.
+	planned uint64
+}
+
 // route is the buckets that count a call of this scope. The slice is good until
 // the next call.
 func (l *Ledger) route(now instant, s Scope) []*Bucket {
-	route := l.routed[:0]
+	last := &l.routed
+	if len(last.buckets) > 0 && last.planned == l.planned && last.scope == s {
+		return last.buckets
+	}
+	route := last.buckets[:0]
 	for _, k := range l.plan(s) {
 		if !k.gate {
 			route = append(route, l.bucketOf(now, k, s.User))
@@ -39,7 +52,7 @@ func (l *Ledger) route(now instant, s Scope) []*Bucket {
 			route = append(route, b)
 		}
 	}
-	l.routed = route
+	last.buckets, last.scope, last.planned = route, s, l.planned
 	return route
 }
 

@@ -38,6 +38,40 @@ type news struct {
 // in a few words what it made of it. Of the news it drops what it does not use.
 func (b *Bucket) settle(w *news) (effect string) {
 	b.overlook(w)
+	past := false
+	if w.silent() {
+		effect = b.hearNothing(w)
+	} else if effect, past = b.hear(w); past {
+		return effect
+	}
+	b.count(w)
+	b.follow(w)
+	if b.lesson != nil {
+		b.lesson.mark(b, w)
+	}
+	return effect
+}
+
+// saysNothing is what is made of an answer without a number.
+const saysNothing = "says nothing of what remains"
+
+// silent reports whether the answer says nothing of the bucket, as those of many
+// upstreams.
+func (w *news) silent() bool { return w.remaining == Unknown && w.quota == 0 && !w.reset.known() }
+
+// hearNothing is what is left of hear for an answer that is silent.
+func (b *Bucket) hearNothing(w *news) (effect string) {
+	if b.unsure {
+		b.find(w, thisWindow)
+	}
+	b.usedFirst(w.now, w.granted)
+	b.unriseQuota()
+	return saysNothing
+}
+
+// hear weighs what the answer says of the bucket's window; past says that it was of
+// an earlier one, and is charged.
+func (b *Bucket) hear(w *news) (effect string, past bool) {
 	when := b.place(w.now, w.granted, w.reset, w.epoch)
 	b.find(w, when)
 	switch {
@@ -53,7 +87,7 @@ func (b *Bucket) settle(w *news) (effect string) {
 			b.n += w.cost // whatever it says, it was granted in this one
 			b.a += w.cost
 		}
-		return "of an earlier window: its numbers are ignored"
+		return "of an earlier window: its numbers are ignored", true
 	case when == nextWindow:
 		effect = "proves that the window turned"
 		b.prove(w)
@@ -68,12 +102,7 @@ func (b *Bucket) settle(w *news) (effect string) {
 		b.tallyError(w)
 		effect = b.takeNumbers(w)
 	}
-	b.count(w)
-	b.follow(w)
-	if b.lesson != nil {
-		b.lesson.mark(b, w)
-	}
-	return effect
+	return effect, false
 }
 
 // overlook drops from an answer what says nothing of such a bucket: of a window
@@ -136,7 +165,7 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 	r := w.remaining
 	switch {
 	case r == Unknown:
-		return "says nothing of what remains"
+		return saysNothing
 	case r <= b.m:
 		effect = b.fall(w)
 	case w.granted < b.tm || w.tighten:
@@ -266,7 +295,7 @@ func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
 	if b.governor() != nil {
 		b.governor().heard(granted, passed)
 	}
-	over := b.cooldown.heard(now, granted, passed)
+	over := b.state != Open && b.cooldown.heard(now, granted, passed)
 	switch {
 	case b.refills() || b.concurrent():
 		// What closed it was not a window that is over: time alone pays it off.

@@ -111,11 +111,11 @@ type answerState struct {
 // that it is charged to, unless it lapsed or they may be others by now.
 func (l *Ledger) routeOf(now instant, p *Permit) []*Bucket {
 	if p.state == outstanding && p.planned == l.planned {
-		l.routed = l.routed[:0]
+		l.counting = l.counting[:0]
 		for i := range p.charges {
-			l.routed = append(l.routed, p.charges[i].bucket)
+			l.counting = append(l.counting, p.charges[i].bucket)
 		}
-		return l.routed
+		return l.counting
 	}
 	route := l.route(now, p.Scope)
 	for _, b := range route {
@@ -192,8 +192,10 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		w.cost, w.guessed = c.actual(a)
 		b.ungrant(c.cost)
 	}
-	if n, ok := a.Costs[b.rule.Counts()]; ok {
-		b.learnTold(s.scope.Endpoint, n, s.permit.costs[b.rule.Counts()])
+	if len(a.Costs) > 0 {
+		if n, ok := a.Costs[b.rule.Counts()]; ok {
+			b.learnTold(s.scope.Endpoint, n, s.permit.costs[b.rule.Counts()])
+		}
 	}
 	b.tally.Settled++
 	b.answered(s.now, s.granted, c.a, w.passed)
@@ -228,7 +230,9 @@ func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	if w.guessed && w.passed {
 		b.learnFall(w, before, heardAt)
 	}
-	l.strike(b)
+	if b.doubts != nil {
+		l.strike(b)
+	}
 	l.settled(b)
 }
 
@@ -246,7 +250,9 @@ func (l *Ledger) conclude(b *Bucket) {
 
 // settled tells the ledger that a bucket's state is another.
 func (l *Ledger) settled(b *Bucket) {
-	l.conclude(b)
+	if b.ready() {
+		l.conclude(b)
+	}
 	l.refill(b)
 	l.open(b)
 	l.change(b)
