@@ -92,7 +92,10 @@ func (p Parts) holds(q Parts) bool {
 // width orders parts from the narrowest to the widest: fewer parts hold more
 // calls together.
 func (p Parts) width() int {
-	narrows := strings.Count(p.labels, labelSep)
+	narrows := 0
+	if p.labels != "" {
+		narrows = strings.Count(p.labels, labelSep)
+	}
 	if p.User {
 		narrows++
 	}

@@ -172,8 +172,11 @@ func (s *answerState) named(o *Observation, c *claim) *Bucket {
 			return b
 		}
 	}
+	if !o.Says {
+		return nil
+	}
 	for _, b := range s.route {
-		if o.Says && b.rule.Per == o.Per && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
+		if b.rule.Per == o.Per && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
 			return b
 		}
 	}
@@ -187,7 +190,7 @@ func (b *Bucket) speaksOf(o *Observation) bool { return !b.gate && b.rule.Counts
 // without a quota can be of.
 func (s *answerState) widest(o *Observation) (best *Bucket) {
 	for _, b := range s.route {
-		if b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) && (best == nil || b.rule.Per.width() > best.rule.Per.width()) {
+		if (best == nil || b.rule.Per.width() > best.rule.Per.width()) && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
 			best = b
 		}
 	}

@@ -59,7 +59,11 @@ func (h *Histogram) observe(part, whole int64) {
 	if whole <= 0 {
 		return
 	}
-	share := float64(max(0, part)) / float64(whole)
+	if part <= 0 {
+		h.Counts[0]++
+		return
+	}
+	share := float64(part) / float64(whole)
 	i := 0
 	for i < len(HistogramBounds) && share > HistogramBounds[i] {
 		i++

@@ -10,8 +10,8 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 		return false
 	}
 	t := at(now)
-	for _, c := range p.charges {
-		c.bucket.advance(t)
+	for i := range p.charges {
+		p.charges[i].bucket.advance(t)
 	}
 	if a.Unanswered {
 		l.settleUnanswered(t, p)
@@ -25,7 +25,9 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	// the permit ends only after it was found.
 	told := l.attribute(s, a.Observations)
 	l.permits.remove(p, ended)
-	p.blamed = s.firstBlamed()
+	if len(s.blamed) > 0 {
+		p.blamed = s.firstBlamed()
+	}
 	for i := range p.charges {
 		c := &p.charges[i]
 		l.settleCharge(s, c, told.of(c.bucket), late && !p.holds(c.bucket), &a)
