@@ -151,7 +151,7 @@ func (s *shard) abandonLocked(now time.Time, w *waiter) {
 		s.queues.Leave(&w.Place)
 		s.answerLocked(now, w)
 	case w.permit != nil && s.permits.holds(w.permit):
-		s.ledger.Release(now, w.permit.grant)
+		s.ledger.Release(now, &w.permit.grant)
 		s.endLocked(w.permit)
 	}
 	s.stepLocked(now)

@@ -30,7 +30,7 @@ type permit struct {
 	// has none.
 	request requestKey
 	costs   quota.Costs
-	grant   *quota.Permit
+	grant   quota.Permit
 	// sendWithin and reportWithin are what it was granted with.
 	sendWithin, reportWithin time.Duration
 
@@ -60,13 +60,21 @@ func (ps *permits) remove(p *permit) {
 // holds reports whether the permit has not ended, in this life.
 func (ps *permits) holds(p *permit) bool { return ps.byNonce[p.nonce] == p }
 
-// grantLocked enters what the ledger granted.
-func (s *shard) grantLocked(w *waiter, g *quota.Permit) *permit {
-	id, n := newID(s.life)
-	p := &permit{id: id, nonce: n, caller: w.request.caller, request: w.request, costs: w.Costs, grant: g}
+// grantLocked enters what the ledger granted, which is in the next permit.
+func (s *shard) grantLocked(w *waiter) *permit {
+	p := s.next
+	s.makeRoomLocked()
+	p.id, p.nonce = newID(s.life)
+	p.caller, p.request, p.costs = w.request.caller, w.request, w.Costs
 	p.sendWithin, p.reportWithin = s.sendWithin, s.reportWithin
 	s.permits.add(p)
 	return p
+}
+
+// makeRoomLocked makes the next permit, of which the ledger's is a part.
+func (s *shard) makeRoomLocked() {
+	s.next = &permit{}
+	s.queues.Room = &s.next.grant
 }
 
 // endLocked forgets a permit.

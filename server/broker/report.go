@@ -138,9 +138,9 @@ func (s *shard) report(now time.Time, n nonce, r ReportRequest) (Reported, error
 	}
 	s.endLocked(p)
 	if r.unsent() {
-		s.ledger.Release(now, p.grant)
+		s.ledger.Release(now, &p.grant)
 	} else {
-		s.ledger.Settle(now, p.grant, a)
+		s.ledger.Settle(now, &p.grant, a)
 		s.scoreLocked(now, p, a)
 	}
 	s.stepLocked(now)
@@ -209,7 +209,7 @@ func (b *Broker) Release(_ context.Context, caller, permitID string) error {
 		return ErrPermitUnknown
 	case s.gone:
 		return ErrClosed
-	case !s.ledger.Release(now, p.grant):
+	case !s.ledger.Release(now, &p.grant):
 		return ErrPermitUnknown
 	}
 	s.endLocked(p)

@@ -31,12 +31,12 @@ func (s *shard) forceLocked(now time.Time, w *waiter, d quota.Decision) (stand b
 	ends := s.ledger.Explain(now, d.Bucket).EndLo
 	held := shadow{held: true, limit: d.Bucket.Name(), turning: !ends.IsZero() && !now.Before(ends)}
 	w.shadowed = s.denialLocked(now, d)
-	forced := s.ledger.Take(now, quota.Request{Scope: w.Scope, Costs: w.Costs, Force: true})
+	forced := s.ledger.Take(now, quota.Request{Scope: w.Scope, Costs: w.Costs, Force: true, Into: s.queues.Room})
 	if forced.Permit == nil {
 		w.shadowed = nil
 		return s.decideLocked(now, w, forced) // by the store, or never
 	}
-	w.permit = s.grantLocked(w, forced.Permit)
+	w.permit = s.grantLocked(w)
 	w.permit.shadow = held
 	w.quotas = s.countedLocked(now, w.Scope)
 	s.answerLocked(now, w)

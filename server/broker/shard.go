@@ -42,7 +42,9 @@ type shard struct {
 	epoch   uint64
 	life    life
 
-	permits  permits
+	permits permits
+	// next is the permit that is granted next.
+	next     *permit
 	requests map[requestKey]*waiter
 	queues   *queue.Queues[*waiter]
 
@@ -65,6 +67,7 @@ func newShard(b *Broker, id Shard, api API) *shard {
 	s.permits = newPermits()
 	s.requests = map[requestKey]*waiter{}
 	s.queues = queue.New((*queueHost)(s))
+	s.makeRoomLocked()
 	s.watchers = map[*Watcher]struct{}{}
 	return s
 }

@@ -45,7 +45,7 @@ func (s *queueHost) Blocked(now time.Time, q *queue.Queue[*waiter], d quota.Deci
 func (s *shard) decideLocked(now time.Time, w *waiter, d quota.Decision) (stand bool) {
 	switch {
 	case d.Allowed():
-		w.permit = s.grantLocked(w, d.Permit)
+		w.permit = s.grantLocked(w)
 		w.quotas = s.countedLocked(now, w.Scope)
 		s.answerLocked(now, w)
 	case d.Reason == quota.TooLarge:

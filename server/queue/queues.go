@@ -25,6 +25,10 @@ type Host[W any] interface {
 // Queues are all who wait for permits of one ledger. They are not safe for
 // concurrent use.
 type Queues[W any] struct {
+	// Room is room for the next permit that is granted, see [quota.Request]. Whoever
+	// gives it gives another once a permit is in it; nil is none.
+	Room *quota.Permit
+
 	host   Host[W]
 	ledger *quota.Ledger
 	at     map[*quota.Bucket]*Queue[W]
@@ -157,7 +161,7 @@ func (s *Queues[W]) take(now time.Time, p *Place[W], turn *quota.Bucket) quota.D
 		}
 	}()
 	for {
-		d := s.ledger.Take(now, quota.Request{Scope: p.Scope, Costs: p.Costs, Turn: turn})
+		d := s.ledger.Take(now, quota.Request{Scope: p.Scope, Costs: p.Costs, Turn: turn, Into: s.Room})
 		if d.Reason != quota.Queued {
 			return d
 		}
