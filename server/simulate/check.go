@@ -68,17 +68,38 @@ func (s *Service) check(c checker) {
 	c.count("workers", s.Workers, 0, 10_000)
 	c.must(0 <= s.Rate && s.Rate <= mostCalls, "rate", s.Rate, fmt.Sprintf("must be from 0 to %d a second", mostCalls))
 	kinds := 0
-	for _, given := range []bool{s.Workers > 0, s.Rate > 0, s.Batch.Calls > 0} {
+	for _, given := range []bool{s.Workers > 0, s.Rate > 0, s.Batch.Calls > 0, len(s.Arrivals) > 0} {
 		if given {
 			kinds++
 		}
 	}
-	c.must(kinds == 1, "workers", s.Workers, "must have exactly one of workers, rate and batch, above 0")
+	c.must(kinds == 1, "workers", s.Workers, "must have exactly one of workers, rate and batch, above 0, and arrivals")
 	s.Bursts.check(c.in("bursts"))
 	c.must(s.Bursts.Off == 0 || s.Rate > 0, "bursts", "", "goes with rate")
 	c.count("batch.calls", s.Batch.Calls, 0, mostCalls)
 	c.span("batch.at", s.Batch.At, 0)
 	c.must(s.Batch.Every == 0 || s.Batch.Every >= time.Second, "batch.every", s.Batch.Every, "must be at least a second, or left out")
+	c.must(len(s.Arrivals) == 0 || s.Count <= 1 && len(s.Arrivals) <= mostCalls, "arrivals", len(s.Arrivals),
+		fmt.Sprintf("must be at most %d, of one instance", mostCalls))
+	before := time.Duration(0)
+	for i := range s.Arrivals {
+		if a := &s.Arrivals[i]; !a.ok(before) {
+			a.check(c.in("arrivals[%d]", i), before)
+		}
+		before = s.Arrivals[i].At
+	}
+}
+
+// ok is what check says, without words: there may be a million arrivals.
+func (a *Arrival) ok(before time.Duration) bool {
+	return before <= a.At && a.At <= longest && 0 <= a.Cost && a.Cost <= mostUnits && 0 <= a.Patience && a.Patience <= longest
+}
+
+func (a *Arrival) check(c checker, before time.Duration) {
+	c.span("at", a.At, 0)
+	c.must(a.At >= before, "at", a.At, "must not be before the one before it")
+	c.count("cost", a.Cost, 0, mostUnits)
+	c.span("patience", a.Patience, 0)
 }
 
 func (f *Faults) check(c checker, services []string) {

@@ -28,6 +28,8 @@ type source struct {
 	rate   float64
 	bursts Bursts
 	phase  time.Duration
+	// due are the arrivals to come.
+	due []Arrival
 }
 
 // crowd draws whose call the next one is.
@@ -102,7 +104,7 @@ func (f *Fleet) sources(seed uint64) []*source {
 	var all []*source
 	for _, s := range f.Services {
 		for range max(1, s.Count) {
-			one := &source{service: s, index: len(all), who: who, rate: s.Rate, bursts: s.Bursts}
+			one := &source{service: s, index: len(all), who: who, rate: s.Rate, bursts: s.Bursts, due: s.Arrivals}
 			one.random = stream(seed, fleetStream, uint64(len(all)))
 			if period := s.Bursts.On + s.Bursts.Off; period > 0 {
 				one.phase = time.Duration(stream(seed, fleetStream, uint64(len(all))).Int64N(int64(period)))

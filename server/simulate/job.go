@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -8,6 +9,10 @@ import (
 
 // want is a source's next call, or its next batch.
 func (r *run) want(s *source) {
+	if len(s.due) > 0 {
+		r.due(s)
+		return
+	}
 	n := int64(1)
 	switch b := s.service.Batch; {
 	case b.Calls > 0:
@@ -19,20 +24,48 @@ func (r *run) want(s *source) {
 		r.after(s.gap(time.Duration(r.now-r.up.start)), event{what: wants, source: s})
 	}
 	for range n {
-		c := s.call()
-		r.wanted++
-		r.of(c.User).wanted++
-		r.handOver(s, c, r.time)
+		r.wantOne(s, demand{call: s.call()})
 	}
 }
 
+// due is a source's arrivals of this instant.
+func (r *run) due(s *source) {
+	since := time.Duration(r.now - r.up.start)
+	for len(s.due) > 0 && s.due[0].At <= since {
+		a := &s.due[0]
+		s.due = s.due[1:]
+		c := Call{App: cmp.Or(a.App, s.who.app), User: a.User, Endpoint: a.Endpoint}
+		r.wantOne(s, demand{c, a.Cost, a.Patience})
+	}
+	if len(s.due) > 0 {
+		r.after(s.due[0].At-since, event{what: wants, source: s})
+	}
+}
+
+// demand is a call that is wanted: cost is 0 where the scenario's costs say it,
+// patience where the fleet's does.
+type demand struct {
+	call     Call
+	cost     int64
+	patience time.Duration
+}
+
+func (r *run) wantOne(s *source, d demand) {
+	r.wanted++
+	r.of(d.call.User).wanted++
+	r.handOver(s, d, r.time)
+}
+
 // handOver makes a job of a call that is wanted since then, and the strategy's.
-func (r *run) handOver(s *source, c Call, since time.Time) {
+func (r *run) handOver(s *source, d demand, since time.Time) {
 	r.jobs++
-	j := &Job{ID: r.jobs, Service: s.index, Call: c, Wanted: since, source: s}
-	j.buckets = r.bucketsOf(s.who, c)
-	j.Cost, j.truth, j.free = r.scenario.Costs.of(s, c)
-	if p := r.scenario.Fleet.Patience; p > 0 {
+	j := &Job{ID: r.jobs, Service: s.index, Call: d.call, Wanted: since, source: s, demand: d}
+	j.buckets = r.bucketsOf(s.who, d.call)
+	j.Cost, j.truth, j.free = r.scenario.Costs.of(s, d.call)
+	if d.cost > 0 {
+		j.Cost, j.truth = d.cost, d.cost
+	}
+	if p := cmp.Or(d.patience, r.scenario.Fleet.Patience); p > 0 {
 		j.Deadline = since.Add(p)
 		r.after(max(0, j.Deadline.Sub(r.time)), event{what: leaves, job: j})
 	}
@@ -203,7 +236,7 @@ func (r *run) answer(j *Job) {
 		r.up.fired.Unreported++
 		j.state = ended
 		if !served {
-			r.handOver(j.source, j.Call, j.Wanted)
+			r.handOver(j.source, j.demand, j.Wanted)
 			return
 		}
 	case served:

@@ -66,13 +66,56 @@ func (r *reader) scenario(top *node, c choice) *Scenario {
 	if len(r.problems) > 0 {
 		return s
 	}
-	if e, ok := errors.AsType[*Error](s.Validate()); ok {
+	r.place(top, "", s.Validate())
+	return s
+}
+
+// Section is the value at a path of keys in a YAML file, in one line of YAML: what a
+// [Scenario]'s Broker is made of. It is nil when there is no such key. The file is
+// read as strictly as [Parse] reads one.
+func Section(name string, data []byte, keys ...string) ([]byte, error) {
+	r := &reader{file: name}
+	n := r.read(data)
+	for _, key := range keys {
+		if n == nil {
+			return nil, r.err()
+		}
+		n = n.get(key)
+	}
+	if n == nil {
+		return nil, r.err()
+	}
+	return []byte(n.flow()), nil
+}
+
+// ParseUpstream reads a file of which only the upstream counts: that of a scenario.
+// The error is as that of [Parse].
+func ParseUpstream(name string, data []byte) (API, error) {
+	r := &reader{file: name}
+	top := r.read(data)
+	if top == nil {
+		return API{}, r.err()
+	}
+	up := top.get("upstream")
+	if up == nil {
+		r.fail(top.line, top.column, "upstream", "", "is missing: the file must have it, as a scenario does")
+		return API{}, r.err()
+	}
+	var a API
+	if r.decode(up, "upstream", reflect.ValueOf(&a).Elem()); len(r.problems) == 0 {
+		r.place(top, "upstream.", a.Validate())
+	}
+	return a, r.err()
+}
+
+// place gives the problems of a part of the file their places.
+func (r *reader) place(top *node, part string, err error) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		for _, p := range e.Problems {
-			line, column := top.at(p.Field)
-			r.fail(line, column, p.Field, p.Value, p.Remedy)
+			line, column := top.at(part + p.Field)
+			r.fail(line, column, part+p.Field, p.Value, p.Remedy)
 		}
 	}
-	return s
 }
 
 //go:embed scenarios/*.yaml

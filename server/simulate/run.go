@@ -90,6 +90,8 @@ func (r *run) begin() {
 			}
 		case s.service.Batch.Calls > 0:
 			r.after(s.service.Batch.At, event{what: wants, source: s})
+		case len(s.due) > 0:
+			r.after(s.due[0].At, event{what: wants, source: s})
 		default:
 			r.after(s.gap(0), event{what: wants, source: s})
 		}
@@ -171,7 +173,7 @@ func (r *run) happen(e event) {
 	case dies:
 		r.lose(e.job)
 	case returns:
-		r.handOver(e.job.source, e.job.Call, e.job.Wanted)
+		r.handOver(e.job.source, e.job.demand, e.job.Wanted)
 	case leaves:
 		r.leave(e.job)
 	case drops:

@@ -1,6 +1,9 @@
 package simulate
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Sample is how things stood at an instant.
 type Sample struct {
@@ -44,6 +47,9 @@ func (r *run) sample() {
 
 // first is the first call that a source could make.
 func (s *source) first() Call {
+	if a := s.service.Arrivals; len(a) > 0 {
+		return Call{App: cmp.Or(a[0].App, s.who.app), User: a[0].User, Endpoint: a[0].Endpoint}
+	}
 	call := Call{App: s.who.app, User: s.service.User, Endpoint: s.service.Endpoint}
 	if call.User == "" && len(s.who.users) > 0 {
 		call.User = s.who.users[0]

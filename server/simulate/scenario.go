@@ -73,8 +73,8 @@ type Fleet struct {
 	Faults Faults `yaml:"faults"`
 }
 
-// Service is one service. Exactly one of Workers, Rate and Batch says when it
-// wants calls.
+// Service is one service. Exactly one of Workers, Rate, Batch and Arrivals says when
+// it wants calls.
 type Service struct {
 	Name string `yaml:"name"`
 	// Count is its instances; 0 is one. The rest is that of each.
@@ -88,6 +88,8 @@ type Service struct {
 	Bursts Bursts `yaml:"bursts"`
 	// Batch makes calls fall due all at once.
 	Batch Batch `yaml:"batch"`
+	// Arrivals are the calls, each by itself.
+	Arrivals []Arrival `yaml:"arrivals"`
 	// User and Endpoint are whose calls they are; empty is at random.
 	User     string `yaml:"user"`
 	Endpoint string `yaml:"endpoint"`
@@ -100,6 +102,22 @@ type Batch struct {
 	At    time.Duration `yaml:"at"`
 	Every time.Duration `yaml:"every"`
 	Calls int64         `yaml:"calls"`
+}
+
+// Arrival is one call that falls due.
+type Arrival struct {
+	// At is when, after the start of the run, and not before the one before it.
+	At time.Duration `yaml:"at"`
+	// App, User and Endpoint are whose call it is; an empty app is the fleet's, an
+	// empty user none.
+	App      string `yaml:"app"`
+	User     string `yaml:"user"`
+	Endpoint string `yaml:"endpoint"`
+	// Cost is what it takes in the scenario's unit, in fact and as its caller
+	// thinks; 0 is as the scenario's costs have it.
+	Cost int64 `yaml:"cost"`
+	// Patience is how long its caller waits; 0 is as the fleet has it.
+	Patience time.Duration `yaml:"patience"`
 }
 
 // Users is for how many users calls are made.

@@ -30,6 +30,7 @@ type Job struct {
 	// try tells the events of one sending from those of another.
 	try     uint32
 	source  *source
+	demand  demand
 	buckets []*bucket
 	// truth is the cost in fact, free whether it turns out to cost nothing.
 	truth int64
