@@ -24,11 +24,7 @@ func (f *timelineFlags) bind(cmd *cobra.Command) {
 }
 
 // drawTimeline has the strategies play one variant once each, and draws that.
-func drawTimeline(cmd *cobra.Command, c scoreboard.Choice, f timelineFlags) error {
-	plan, err := planned(c)
-	if err != nil {
-		return err
-	}
+func drawTimeline(cmd *cobra.Command, plan *scoreboard.Plan, f timelineFlags) error {
 	if n := len(plan.Variants); n > 1 {
 		var names []string
 		for _, s := range plan.Variants {

@@ -40,12 +40,8 @@ const mostSeeds = 10_000
 // Plan is what was asked for. The error is a [*ChoiceError], or says what is wrong
 // with a file.
 func (c *Choice) Plan() (*Plan, error) {
-	if c.Seeds < 1 || c.Seeds > mostSeeds {
-		return nil, &ChoiceError{"--seeds", strconv.Itoa(c.Seeds), fmt.Sprintf("give 1 to %d", mostSeeds)}
-	}
-	p := &Plan{Seeds: c.Seeds}
-	var err error
-	if p.Strategies, err = c.strategies(); err != nil {
+	p, err := c.PlanOf()
+	if err != nil {
 		return nil, err
 	}
 	if p.Variants, err = c.scenarios(); err != nil {
@@ -61,6 +57,19 @@ func (c *Choice) Plan() (*Plan, error) {
 		return nil, &ChoiceError{"--variant", c.Variant, "no variant's name contains it: there are " + strings.Join(had, "; ")}
 	}
 	return p, nil
+}
+
+// PlanOf is the strategies and the seeds that were asked for, against scenarios of
+// another origin.
+func (c *Choice) PlanOf(scenarios ...*simulate.Scenario) (*Plan, error) {
+	if c.Seeds < 1 || c.Seeds > mostSeeds {
+		return nil, &ChoiceError{"--seeds", strconv.Itoa(c.Seeds), fmt.Sprintf("give 1 to %d", mostSeeds)}
+	}
+	strategies, err := c.strategies()
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{Variants: scenarios, Strategies: strategies, Seeds: c.Seeds}, nil
 }
 
 func (c *Choice) strategies() ([]strategy.Strategy, error) {

@@ -47,6 +47,11 @@ type Row struct {
 	scenario *simulate.Scenario
 }
 
+// NewRow is of the runs of one variant by what is called so.
+func NewRow(s *simulate.Scenario, name string, runs ...*simulate.Result) Row {
+	return newRow(s, name, runs)
+}
+
 func newRow(s *simulate.Scenario, name string, runs []*simulate.Result) Row {
 	v := s.Verdict(runs...)
 	row := Row{

@@ -13,18 +13,30 @@ type Table struct {
 	out io.Writer
 	// widths are of the three names.
 	scenario, variant, strategy int
+	// calls says that the last column has those, not what is expected.
+	calls bool
 }
 
 // NewTable makes a table for the rows of a plan, and writes its head.
-func NewTable(out io.Writer, p *Plan) (*Table, error) {
-	t := &Table{out: out, scenario: len("scenario"), variant: len("variant"), strategy: len("strategy")}
+func NewTable(out io.Writer, p *Plan) (*Table, error) { return newTable(out, p, false) }
+
+// NewCallsTable is as [NewTable], of a plan of which nothing is expected: instead it
+// has how many calls were served, the mean of the seeds.
+func NewCallsTable(out io.Writer, p *Plan) (*Table, error) { return newTable(out, p, true) }
+
+func newTable(out io.Writer, p *Plan, calls bool) (*Table, error) {
+	t := &Table{out: out, calls: calls, scenario: len("scenario"), variant: len("variant"), strategy: len("strategy")}
 	for _, s := range p.Variants {
 		t.scenario, t.variant = max(t.scenario, utf8.RuneCountInString(s.Name)), max(t.variant, utf8.RuneCountInString(s.Variant))
 	}
 	for _, s := range p.Strategies {
 		t.strategy = max(t.strategy, len(s.Name))
 	}
-	err := t.line("scenario", "variant", "strategy", "429s/10k", "blamed", "used", "goodput", "lock-out", "wait p50", "p99", "Jain", "expected")
+	last := "expected"
+	if calls {
+		last = "served"
+	}
+	err := t.line("scenario", "variant", "strategy", "429s/10k", "blamed", "used", "goodput", "lock-out", "wait p50", "p99", "Jain", last)
 	return t, err
 }
 
@@ -39,7 +51,10 @@ func (t *Table) line(scenario, variant, strategy string, cells ...string) error 
 func (t *Table) Add(rows []Row) error {
 	for _, r := range rows {
 		verdict := "met"
-		if !r.Meets {
+		switch n := int64(r.Seeds); {
+		case t.calls:
+			verdict = fmt.Sprintf("%d of %d", r.Served/n, r.Wanted/n)
+		case !r.Meets:
 			verdict = strings.Join(r.Failures, "; ")
 		}
 		cells := append(r.cells(), verdict)
