@@ -98,11 +98,8 @@ func (g *governor) over(now instant) bool {
 
 // holds is until when the next call is held back; 0 when it may go.
 func (g *governor) holds(now instant) instant {
-	if g.ceiling == 0 {
+	if g.ceiling == 0 || g.origin == 0 {
 		return 0
-	}
-	if g.origin == 0 {
-		g.origin, g.next = now, now
 	}
 	if due := g.next.add(-spread); due > now {
 		return due
@@ -110,11 +107,15 @@ func (g *governor) holds(now instant) instant {
 	return 0
 }
 
-// granted notes a call that goes out.
+// granted notes a call that goes out: with the first the rate begins to return.
 func (g *governor) granted(now instant) {
-	if g.ceiling > 0 && g.origin != 0 {
-		g.next = max(g.next, now).add(time.Second * 1000 / time.Duration(g.rate(now)))
+	if g.ceiling == 0 {
+		return
 	}
+	if g.origin == 0 {
+		g.origin, g.next = now, now
+	}
+	g.next = max(g.next, now).add(time.Second * 1000 / time.Duration(g.rate(now)))
 }
 
 // heard notes a call that was answered.

@@ -15,6 +15,7 @@ func TestGovernorsCurve(t *testing.T) {
 	if g.holds(at1(0)) != 0 {
 		t.Fatal("holds the first call")
 	}
+	g.granted(at1(0))
 	for seconds, want := range map[float64]int64{0: 700_000, 5: 962_500, 10: 1_000_000, 15: 1_037_500, 20: 1_300_000, 40: 9_100_000} {
 		if got := g.rate(at1(seconds)); got < want*98/100 || got > want*102/100 {
 			t.Errorf("after %v s: %d, want %d", seconds, got, want)
@@ -58,7 +59,7 @@ func TestGovernorNeedsTwoRefusals(t *testing.T) {
 		t.Fatalf("holds to %d, of %d", g.rate(at1(760)), g.ceiling)
 	}
 	g.refused(at1(762)) // a probe; it goes on
-	g.holds(at1(764))
+	g.granted(at1(764))
 	passes(764, 10)
 	g.refused(at1(776)) // beyond what was refused
 	if g.ceiling < 700 || g.ceiling > 1010 || g.climb != 2*minClimb {
@@ -128,4 +129,30 @@ func TestGovernorGoesByTime(t *testing.T) {
 	if gate.governor() != nil || gate.busy() {
 		t.Error("kept for ever")
 	}
+}
+
+// A group of calls that is held to a rate has what it is asked for, only later: the
+// denial says when, and who only asks changes nothing.
+func TestGovernedDenial(t *testing.T) {
+	s := newSteps(t)
+	tooMuch := Answer{Verdict: Overloaded, RetryAfter: time.Second}
+	s.settle(0, s.take(0), Answer{})
+	s.settle(10, s.take(10), tooMuch)
+	for i := range 6 { // a probe, a ramp, and what the upstream takes
+		s.settle(12+float64(i), s.take(12+float64(i)), Answer{})
+	}
+	s.settle(20, s.take(20), tooMuch)
+	s.settle(22, s.take(22), Answer{}) // a probe
+	g := s.l.find(nameBackoff, call.Only(Parts{Endpoint: true}))
+	if g == nil || g.governor() == nil || g.governor().ceiling != 600 {
+		t.Fatalf("not governed: %+v", g)
+	}
+	s.take(23)
+	before := decisive(s.l)
+	d := s.denied(23, Exhausted)
+	if d.Bucket != g || !d.Firm || !d.RetryAt.After(at0(23)) || before != decisive(s.l) {
+		t.Fatalf("%+v\n%s", d, diff(before, decisive(s.l)))
+	}
+	s.denied(d.RetryAt.Sub(epoch).Seconds()-0.001, Exhausted)
+	s.take(d.RetryAt.Sub(epoch).Seconds() + 0.001)
 }
