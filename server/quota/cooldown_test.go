@@ -291,3 +291,50 @@ func TestUnknownLimitAsksOnce(t *testing.T) {
 		s.take(1.2)
 	}
 }
+
+// A refusal that says nothing is only thought to be of the bucket that was nearly
+// spent. When its window has turned one call asks whether that ended it, and the
+// others wait for the answer; where the upstream says so itself, none needs to.
+func TestTurnAfterAGuessAsksFirst(t *testing.T) {
+	const midnight = 12 * 3600.0
+	for name, tc := range map[string]struct {
+		refusal Answer
+		sure    bool
+	}{
+		"a guess":  {wait(0), false},
+		"it is so": {refused(numbers(3, 0)), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSteps(t, daily(3))
+			last := []*Permit{s.take(0), s.take(0), s.take(0)}
+			s.settle(1, last[0], tc.refusal)
+			s.retryAt(s.denied(2, CoolingDown), midnight+1.5)
+			probe := s.take(midnight + 1.5)
+			if tc.sure {
+				s.take(midnight + 1.5)
+				return
+			}
+			s.denied(midnight+1.5, Probing)
+			s.settle(midnight+1.6, probe, wait(0)) // an outage: the next day is no better
+			if d := s.denied(midnight+1.7, CoolingDown); d.RetryAt.Sub(epoch).Seconds() > midnight+5 {
+				t.Errorf("held back for the whole day, until %v", d.RetryAt)
+			}
+		})
+	}
+}
+
+// What may belong to the window that began while the bucket cooled down stays charged
+// to it: the probe that passes tells nothing of that.
+func TestProbeAfterATurnCreditsNothing(t *testing.T) {
+	const midnight = 12 * 3600.0
+	s := newSteps(t, daily(10))
+	for range 10 {
+		s.settle(midnight-1, s.take(midnight-1), Answer{}) // by the upstream's clock it may be the next day
+	}
+	s.l.Observe(at0(midnight), call, refused(Answer{RetryAfter: 5 * time.Second}))
+	s.denied(midnight+4, CoolingDown)
+	if d := s.try(midnight+5.1, call); d.Allowed() {
+		s.settle(midnight+5.2, d.Permit, Answer{})
+	}
+	s.available(midnight+5.3, "day", -1)
+}

@@ -299,6 +299,8 @@ func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
 	switch {
 	case b.refills() || b.concurrent():
 		// What closed it was not a window that is over: time alone pays it off.
+	case over && b.turned > b.began:
+		// The window turned meanwhile: it holds what it did when it began.
 	case over:
 		// The first call to pass after a cool-down whose end nobody knew: what
 		// closed the bucket is over. Its own numbers follow and are believed.
@@ -314,15 +316,17 @@ func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
 
 // shut closes the bucket because the upstream refused a call on its account,
 // and reports whether a cool-down began. It ends with the window where that is
-// known; a window of a minute is waited for, a longer one is probed.
+// known; a window of a minute is waited for, a longer one is probed. Where it is
+// only a guess that this bucket was meant, its turn may change nothing: one probe
+// asks then.
 func (b *Bucket) shut(now instant, r refusal) bool {
-	period := b.rule.Window.period()
+	period, certain := b.rule.Window.period(), r.by != Predicted
 	switch {
 	case !b.logged() && b.end.known():
-		r.turns = r.until <= b.turnsAt()
+		r.turns = certain && r.until <= b.turnsAt()
 		r.until = max(r.until, b.turnsAt())
 	case r.until == 0 && period > 0 && period <= time.Minute:
-		r.until, r.turns = now.add(period), true
+		r.until, r.turns = now.add(period), certain
 		b.end = span{now, r.until}
 		b.edge = nil
 		b.passLo(now)
