@@ -334,7 +334,7 @@ func (l *Ledger) Queue(b *Bucket, waiting int) {
 	if b.dropped {
 		return
 	}
-	b.queued = int32(min(waiting, math.MaxInt32))
+	b.queued = int32(min(waiting, math.MaxInt32)) //nolint:gosec // it fits
 	if waiting > 0 {
 		l.queued[b] = struct{}{}
 	} else {
