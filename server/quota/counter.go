@@ -8,7 +8,7 @@ import (
 
 // counterSteps is how many steps a period of a sliding counter is kept in: what is
 // counted is at most a step more than it must be.
-const counterSteps = 256
+const counterSteps = 512
 
 // slidingCounter is what an upstream may count that keeps only two sums: of the
 // period that it is in, and of the one before, weighed by how much of it lies
