@@ -67,8 +67,11 @@ func (l *Ledger) claimants(s *answerState, o *Observation, told tellings) ([]*Bu
 		return configured, nil
 	}
 	c := l.claim(o)
-	if c == nil {
+	switch {
+	case c == nil:
 		return configured[:min(1, len(configured))], nil
+	case !c.believes(s.verdict):
+		return nil, nil
 	}
 	seen, ok := s.sight(o)
 	ok = ok && s.verdict == Passed && !s.tighten && s.counts(c.unit)

@@ -49,6 +49,9 @@ type claim struct {
 	// what they counted in their window, those that follow may have used.
 	parents   map[Scope]*Bucket
 	parentPer Parts
+	// void is true once more passed than the limit has: the answers that told of it
+	// were false, by whatever it is counted.
+	void bool
 }
 
 // candidate is parts by which a claim may be counted.
@@ -215,6 +218,35 @@ func (l *Ledger) contradict(c *claim, x *candidate) {
 	if x.rule != nil {
 		l.untold(x.rule)
 	}
+}
+
+// refuted reports whether more of our calls passed in this window than a limit has
+// of which others than the last answer told: there is no such limit.
+func (b *Bucket) refuted() bool {
+	return b.rule.Provenance == Told && b.unseen > 0 && b.quota > 0 && b.n > b.quota && b.windowed()
+}
+
+// refute drops a limit that was made for a claim, and believes no answer that tells
+// of it any more until a call is refused on its account.
+func (l *Ledger) refute(rule *Limit) {
+	for _, c := range l.claims {
+		if c.of(rule) == nil {
+			continue
+		}
+		c.void = true
+		for _, x := range c.candidates {
+			if x.rule != nil {
+				l.untold(x.rule)
+			}
+		}
+	}
+}
+
+// believes reports whether an answer can be of the claim: one that tells of a limit
+// that there is not can only if it is a refusal.
+func (c *claim) believes(v Verdict) bool {
+	c.void = c.void && v != Refused
+	return !c.void
 }
 
 // disown forgets numbers that were not the bucket's. Its own count stands.

@@ -295,13 +295,27 @@ func toldName(rule *Limit) string {
 	return name
 }
 
-// forgetUnseen drops the limits that answers have long not told of.
+// forgetUnseen drops the limits that answers have long not told of, and those that
+// cannot be.
 func (l *Ledger) forgetUnseen(s *answerState) {
 	for _, b := range s.route {
-		if b.unseen >= forgetAfter {
+		switch {
+		case s.verdict == Passed && b.refuted() && !l.anyCooling(b.rule):
+			l.refute(b.rule)
+		case b.unseen >= forgetAfter:
 			l.forget(s.now, b)
 		}
 	}
+}
+
+// anyCooling reports whether the upstream refuses calls on the rule's account.
+func (l *Ledger) anyCooling(rule *Limit) bool {
+	for b := range l.all {
+		if b.rule == rule && b.state != Open {
+			return true
+		}
+	}
+	return false
 }
 
 // forget drops a limit that only responses told of, once they do not any more and

@@ -195,3 +195,44 @@ func TestPropertyWitnessesIgnoreOrder(t *testing.T) {
 		}
 	})
 }
+
+// A few answers of many tell of a limit that there is not: once more has passed than
+// it has, none of them is believed, until the upstream refuses a call on its account.
+func TestLimitThatMorePassesThanItHas(t *testing.T) {
+	s := newSteps(t, fixed(200, 20*time.Second))
+	var flying []*Permit
+	for range 30 {
+		flying = append(flying, s.take(0))
+	}
+	within := func(quota, remaining int64) Answer { return numbersReset(quota, remaining, 15*time.Second) }
+	s.settle(1, flying[0], within(20, 12))
+	if names := s.names(call); !slices.Equal(names, []string{"app", "told-20"}) {
+		t.Fatalf("counted by %v", names)
+	}
+	s.denied(1.1, Exhausted)
+	for i, p := range flying[1:21] {
+		s.settle(2, p, within(200, int64(190-i)))
+	}
+	if names := s.names(call); !slices.Equal(names, []string{"app"}) {
+		t.Fatalf("after 21 calls that a limit of 20 let pass: counted by %v", names)
+	}
+	s.settle(2.1, flying[21], within(20, 0))
+	if names := s.names(call); !slices.Equal(names, []string{"app"}) {
+		t.Errorf("told of again: counted by %v", names)
+	}
+	s.settle(2.2, s.take(2.1), refused(within(20, 0)))
+	if names := s.names(call); !slices.Equal(names, []string{"app", "told-20"}) {
+		t.Errorf("refused on its account: counted by %v", names)
+	}
+	s.denied(2.3, CoolingDown)
+}
+
+// As many as a told limit has may pass, whatever else is told of meanwhile.
+func TestToldLimitHoldsItsOwn(t *testing.T) {
+	s := newSteps(t, fixed(200, 20*time.Second))
+	s.settle(1, s.take(0), numbersReset(20, 19, 15*time.Second))
+	for i := range 19 {
+		s.settle(2, s.take(1.5), numbersReset(200, int64(190-i), 15*time.Second))
+	}
+	s.denied(2.1, Exhausted)
+}
