@@ -42,9 +42,10 @@ func (b *Bucket) vague(now instant, reset span) bool {
 // keep holds a charge in the log, where there is one.
 func (b *Bucket) keep(now instant, cost int64) {
 	switch {
+	case !b.logged():
 	case b.weighs():
 		b.kind.counter.add(now, cost)
-	case b.logged():
+	default:
 		b.log.add(logCharge{now, now, cost}, b.rule.Window.Period)
 	}
 }

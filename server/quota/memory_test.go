@@ -83,3 +83,41 @@ func TestBucketBytes(t *testing.T) {
 		}
 	}
 }
+
+// A bucket whose reset an earlier life was told keeps no log, and time has nothing to
+// do with it before its window can end.
+func TestNoLogWhereAnEarlierLifeWasTold(t *testing.T) {
+	key := Scope{API: "api", App: "app"}
+	s := newSteps(t, fixed(100, time.Hour)).successor(0, Reservation{
+		Limit: "app", Key: key, Quota: 100, Reserved: 20, Settled: 20,
+		Began: at0(-600).UnixNano(), Lo: at0(2999).UnixNano(), Hi: at0(3001).UnixNano(),
+	})
+	b := s.l.find("app", key)
+	if b.logged() || !b.still(at(at0(0))) || b.still(at(at0(2999))) {
+		t.Errorf("a log: %v, still at first: %v, when its window may end: %v", b.logged(), b.still(at(at0(0))), b.still(at(at0(2999))))
+	}
+	s.available(0, "app", 80)
+}
+
+// The last route is kept no longer than it is right.
+func TestRouteIsKept(t *testing.T) {
+	l := NewLedger(&Rules{API: "api", Limits: benchLimits(3)}, 1)
+	count := func(s Scope, want int) {
+		t.Helper()
+		if n := len(l.Counted(epoch, s)); n != want {
+			t.Errorf("%d buckets count a call of %v, want %d", n, s, want)
+		}
+	}
+	nobodys := call
+	nobodys.User = ""
+	count(call, 3)
+	count(call, 3)
+	count(nobodys, 1)
+	count(call, 3)
+	b := l.gate(at(epoch), call, Parts{User: true})
+	count(call, 4)
+	l.drop(b)
+	count(call, 3)
+	l.Adopt(epoch, &Rules{API: "api", Limits: benchLimits(2)})
+	count(call, 2)
+}

@@ -211,7 +211,7 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 // learn lets a bucket settle an answer, and keeps it to explain if it said
 // anything of the bucket.
 func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
-	if l.distrusts(b, w) {
+	if len(l.standings) > 0 && l.distrusts(b, w) {
 		l.remember(b, s, w).effect = "others contradicted this caller: its numbers are ignored"
 		w.quota, w.remaining, w.reset, w.epoch = 0, Unknown, span{}, 0
 		b.settle(w)

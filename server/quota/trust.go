@@ -24,7 +24,7 @@ type standing struct {
 // distrusts reports whether the numbers of a report are to be ignored, because
 // others have contradicted its caller. It is trusted again once it agrees with them.
 func (l *Ledger) distrusts(b *Bucket, w *news) bool {
-	if len(l.standings) == 0 || w.blocked || w.remaining == Unknown && w.quota == 0 {
+	if w.blocked || w.remaining == Unknown && w.quota == 0 {
 		return false
 	}
 	id := standingID{b.rule.Name, w.by}
