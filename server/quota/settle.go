@@ -38,7 +38,7 @@ type news struct {
 // in a few words what it made of it. Of the news it drops what it does not use.
 func (b *Bucket) settle(w *news) (effect string) {
 	b.overlook(w)
-	past := false
+	var past bool
 	if w.silent() {
 		effect = b.hearNothing(w)
 	} else if effect, past = b.hear(w); past {
