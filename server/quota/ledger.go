@@ -115,6 +115,7 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 // where the buckets are known.
 func (l *Ledger) Take(now time.Time, r Request) (d Decision) {
 	t := at(now)
+	l.overdue(t)
 	route := l.route(t, r.Scope)
 	l.decide(t, route, &r, &d)
 	if !d.Allowed() && (!r.Force || !d.forcible()) {
@@ -159,6 +160,7 @@ func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q *asked) {
 // Check decides as Take would and spends nothing.
 func (l *Ledger) Check(now time.Time, r Request) (d Decision) {
 	t := at(now)
+	l.overdue(t)
 	l.decide(t, l.route(t, r.Scope), &r, &d)
 	return d
 }
@@ -227,7 +229,7 @@ func (l *Ledger) note(route []*Bucket, d *Decision, r *Request) {
 // reports false, and changes nothing, for one that has ended or lapsed.
 func (l *Ledger) Release(now time.Time, p *Permit) bool {
 	t := at(now)
-	if p.state != outstanding || t >= p.lapses {
+	if l.overdue(t); p.state != outstanding {
 		return false
 	}
 	l.permits.remove(p, ended)
@@ -242,19 +244,13 @@ func (l *Ledger) Release(now time.Time, p *Permit) bool {
 }
 
 // Advance does what time alone does: it lapses permits, turns windows and ends
-// cool-downs. Calling it late, or not at all, changes no decision: every method
-// does the same for what it touches.
+// cool-downs. Calling it late, or not at all, grants nothing of a quota that is not
+// there, for every method does the same for what it touches. But what is noticed late
+// may be held back for longer, and counts as our own in the window in which it is: then
+// less of what was used is thought to be others', and a probe may go sooner.
 func (l *Ledger) Advance(now time.Time) {
 	t := at(now)
-	for p := l.permits.first; p != nil && t >= p.lapses; p = l.permits.first {
-		l.lapse(p)
-	}
-	if len(l.slots) > 0 {
-		l.vacate(t)
-	}
-	if len(l.ghosts) > 0 {
-		l.layGhosts(t)
-	}
+	l.overdue(t)
 	if len(l.cooling)+len(l.queued) > 0 {
 		l.attend(t)
 	}
@@ -274,27 +270,6 @@ func (l *Ledger) attend(now instant) {
 		if why, _, _ := b.decide(now, b.want); why == NoReason && !l.held(now, b) {
 			l.open(b)
 		}
-	}
-}
-
-// lapse spends a permit that was never heard of. It is dated when it was due,
-// not when that was noticed, so that noticing late changes nothing.
-func (l *Ledger) lapse(p *Permit) {
-	due := p.lapses
-	l.permits.remove(p, lapsed)
-	for _, c := range p.charges {
-		if c.bucket.concurrent() {
-			p.slotted = true
-			continue
-		}
-		c.bucket.advance(due)
-		c.bucket.lapse(due, c.cost)
-		l.conclude(c.bucket)
-		l.open(c.bucket)
-		l.change(c.bucket)
-	}
-	if p.slotted {
-		l.slots = append(l.slots, p)
 	}
 }
 

@@ -132,3 +132,38 @@ func (q *permitQueue) all(yield func(*Permit) bool) {
 		}
 	}
 }
+
+// overdue ends what should have ended by now: permits lapse, and what is held for
+// longer than they live is let go.
+func (l *Ledger) overdue(now instant) {
+	for p := l.permits.first; p != nil && now >= p.lapses; p = l.permits.first {
+		l.lapse(p)
+	}
+	if len(l.slots) > 0 {
+		l.vacate(now)
+	}
+	if len(l.ghosts) > 0 {
+		l.layGhosts(now)
+	}
+}
+
+// lapse spends a permit that was never heard of. It is dated when it was due,
+// not when that was noticed, so that noticing late changes nothing.
+func (l *Ledger) lapse(p *Permit) {
+	due := p.lapses
+	l.permits.remove(p, lapsed)
+	for _, c := range p.charges {
+		if c.bucket.concurrent() {
+			p.slotted = true
+			continue
+		}
+		c.bucket.advance(due)
+		c.bucket.lapse(due, c.cost)
+		l.conclude(c.bucket)
+		l.open(c.bucket)
+		l.change(c.bucket)
+	}
+	if p.slotted {
+		l.slots = append(l.slots, p)
+	}
+}

@@ -10,6 +10,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 		return false
 	}
 	t := at(now)
+	l.overdue(t)
 	for i := range p.charges {
 		p.charges[i].bucket.advance(t)
 	}
@@ -65,6 +66,7 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 		return
 	}
 	t := at(now)
+	l.overdue(t)
 	granted := at(a.Sent)
 	if granted == 0 || granted > t {
 		granted = t
