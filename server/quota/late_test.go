@@ -120,7 +120,7 @@ func TestPropertyLateAllowsNoMore(t *testing.T) {
 		}
 	})
 	t.Logf("%d steps, %d histories parted", steps, parted)
-	if steps < 1000 {
+	if steps < 200 {
 		t.Errorf("%d steps together", steps)
 	}
 }
