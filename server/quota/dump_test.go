@@ -18,7 +18,7 @@ func dump(l *Ledger) string {
 	}
 	fmt.Fprintf(&b, "generation %d random %d told %d queued %d cooling %d wanting %d opened %d changed %d revoked %d ghosts %d hold %d\n",
 		l.generation, l.random, len(l.told), len(l.queued), len(l.cooling), len(l.wanting),
-		len(l.opened), len(l.changed), len(l.revoked), len(l.ghosts), l.holdUntil)
+		kept(l.opened), kept(l.changed), len(l.revoked), len(l.ghosts), l.holdUntil)
 	return b.String()
 }
 
@@ -49,7 +49,7 @@ func decisive(l *Ledger) string {
 		fmt.Fprintf(&b, "permit of %v at %d\n", p.Scope, p.granted)
 	}
 	fmt.Fprintf(&b, "generation %d random %d told %d opened %d changed %d revoked %d",
-		l.generation, l.random, len(l.told), len(l.opened), len(l.changed), len(l.revoked))
+		l.generation, l.random, len(l.told), kept(l.opened), kept(l.changed), len(l.revoked))
 	return b.String()
 }
 
@@ -99,4 +99,14 @@ func diff(before, after string) string {
 		}
 	}
 	return b.String()
+}
+
+// kept counts the buckets of a list that the ledger has not forgotten.
+func kept(list []*Bucket) (n int) {
+	for _, b := range list {
+		if !b.dropped {
+			n++
+		}
+	}
+	return n
 }
