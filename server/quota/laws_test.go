@@ -105,12 +105,14 @@ func (h *history) judge(d deed) {
 
 // S1: beyond its quota nothing is granted, of what was answered, is on its way or
 // was lost in this window, by a count of our own; and no quota is more than what
-// was configured. S10: nor anything while it cools down.
+// was configured. Of windows that answers place, which of them a call was counted in is
+// for those to say: there the over-grant properties judge, by an upstream's own count.
+// S10: nor anything while it cools down.
 func (h *history) judgeGrant(b *Bucket, before view) {
 	if before.state == Cooling && at(h.now) < before.until {
 		h.Fatalf("%s granted while it cools down until %v", b.Name(), before.until.time().Sub(epoch))
 	}
-	if !before.counts || before.available <= 0 || b.rule.Window.Kind == Unstated {
+	if !before.counts || before.available <= 0 || !b.rule.Window.carries() || b.told {
 		return // a probe, or one that says so itself
 	}
 	sum, since := int64(0), max(b.turned, at(h.now).add(-b.rule.Window.period()))
@@ -179,7 +181,7 @@ func (h *history) judgeBucket(b *Bucket, before view, d deed) {
 // S3: what may belong to the window that began is charged to it: what is on its
 // way, and what was spent without a number since the last may have ended.
 func (h *history) judgeTurn(b *Bucket) {
-	if b.last == nil || !b.last.end.known() || !b.rule.Window.carries() {
+	if b.last == nil || !b.last.end.known() || !b.rule.Window.carries() || b.told {
 		return // a bound of its end may have been found only after the charges
 	}
 	carried := b.o
