@@ -196,6 +196,7 @@ func TestTraceOfEachCall(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // a span ends after its call is answered
 		r.ReleasePermit(t.Context(), &pb.ReleasePermitRequest{PermitId: "none", Caller: "svc"})
 		healthpb.NewHealthClient(r.conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
 		ctx, cancel := context.WithCancel(t.Context())
