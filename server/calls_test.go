@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +120,35 @@ func TestPanicsAreContained(t *testing.T) {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("the log has no %s:\n%s", want, log.String())
 			}
+		}
+	})
+}
+
+// However many handlers panic, the server serves; panics of the model are another
+// matter, which is the broker's.
+func TestManyPanicsAreContained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const panics = 10_000
+		var served atomic.Int64
+		b := &fake{t: t,
+			acquire: func(context.Context, broker.AcquireRequest) (broker.Acquired, error) { panic(served.Add(1)) },
+			watch:   func(quota.Scope) (*broker.Watcher, error) { panic(served.Add(1)) },
+			release: func(context.Context, string, string) error { return nil },
+		}
+		client := start(t, b, server.Options{}).client()
+		for i := range panics {
+			if i%10 == 0 {
+				wantCode(t, send(t, client, &pb.WatchQuotaRequest{}), codes.Internal)
+				continue
+			}
+			_, err := client.AcquirePermit(t.Context(), ask())
+			wantCode(t, err, codes.Internal)
+		}
+		if n := served.Load(); n != panics {
+			t.Errorf("%d handlers have panicked, want %d", n, panics)
+		}
+		if err := send(t, client, &pb.ReleasePermitRequest{PermitId: "p"}); err != nil {
+			t.Errorf("after %d panics: %v", panics, err)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 
 // interceptors is what every call goes through, from the outside in: it is
 // logged, is counted, and its panic ends there, so that the log and the count see
-// what became of it.
+// what became of it. A panic in the model does not come this far: see package broker.
 func interceptors(log *slog.Logger, registry prometheus.Registerer) ([]grpc.ServerOption, *grpcprom.ServerMetrics, error) {
 	metrics := grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(
 		// From a grant at once to the longest wait.

@@ -121,8 +121,8 @@ func (b *Broker) Acquire(ctx context.Context, r AcquireRequest) (Acquired, error
 	if err != nil {
 		return Acquired{}, err
 	}
+	defer s.mu.Unlock()
 	if r.DryRun {
-		defer s.mu.Unlock()
 		return s.checkLocked(ctx, r)
 	}
 	c := s.newCallLocked(ctx, r)
@@ -131,11 +131,9 @@ func (b *Broker) Acquire(ctx context.Context, r AcquireRequest) (Acquired, error
 		defer b.waiting.leave(r.Conn)
 	}
 	if err != nil || w.answered {
-		defer s.mu.Unlock()
 		return s.outcomeLocked(c, w, err)
 	}
-	s.mu.Unlock()
-	return s.await(ctx, c, w)
+	return s.awaitLocked(ctx, c, w)
 }
 
 func (r *AcquireRequest) validate() error {

@@ -84,13 +84,13 @@ func (s *shard) joinLocked(c *call, w *waiter) (*waiter, error) {
 	return w, nil
 }
 
-// await waits for the waiter's answer, the caller's context, or the end of the
-// caller's patience. Where it is only the store that is missing then, that has a
-// moment more.
-func (s *shard) await(ctx context.Context, c *call, w *waiter) (Acquired, error) {
+// awaitLocked waits, the lock given up meanwhile, for the waiter's answer, the
+// caller's context, or the end of the caller's patience. Where it is only the
+// store that is missing then, that has a moment more.
+func (s *shard) awaitLocked(ctx context.Context, c *call, w *waiter) (Acquired, error) {
+	s.mu.Unlock()
 	w.wait(ctx, c.wait)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !w.answered && ctx.Err() == nil {
 		// What comes due at this very instant is served first.
 		s.advanceLocked(s.nowLocked())

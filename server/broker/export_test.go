@@ -63,3 +63,14 @@ func Hold(b *Broker, id Shard) (release func()) {
 	s.mu.Lock()
 	return s.mu.Unlock
 }
+
+// Break makes the next grant of a shard panic once the ledger has it, and before
+// the shard has.
+func Break(b *Broker, id Shard) {
+	b.shards.mu.RLock()
+	s := b.shards.byID[id]
+	b.shards.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = nil
+}

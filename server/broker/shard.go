@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +18,7 @@ type shard struct {
 	// upstream is the same as api, for those who do not hold the lock.
 	upstream atomic.Pointer[API]
 
-	mu sync.Mutex
+	mu fatalMutex
 	// api is the upstream, and what permits are told of it; refused is why there is
 	// none any more.
 	api                      API
@@ -62,7 +61,7 @@ type shard struct {
 }
 
 func newShard(b *Broker, id Shard, api API) *shard {
-	s := &shard{broker: b, id: id, owned: make(chan struct{})}
+	s := &shard{broker: b, id: id, mu: fatalMutex{log: b.config.Log}, owned: make(chan struct{})}
 	s.setAPILocked(api)
 	s.permits = newPermits()
 	s.requests = map[requestKey]*waiter{}
@@ -203,6 +202,17 @@ func (s *shard) idleLocked(now time.Time) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// dropIfIdle ends the shard if it can be dropped, and reports whether it did.
+func (s *shard) dropIfIdle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.idleLocked(s.nowLocked()) {
+		return false
+	}
+	s.dropLocked()
 	return true
 }
 

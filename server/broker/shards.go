@@ -102,12 +102,9 @@ func (ss *shards) sweepLocked(now time.Time) bool {
 	ss.swept = now
 	before := len(ss.byID)
 	for id, s := range ss.byID {
-		s.mu.Lock()
-		if s.idleLocked(s.nowLocked()) {
-			s.dropLocked()
+		if s.dropIfIdle() {
 			delete(ss.byID, id)
 		}
-		s.mu.Unlock()
 	}
 	return len(ss.byID) < before
 }

@@ -57,10 +57,7 @@ func (b *Broker) Watch(pattern quota.Scope) (*Watcher, error) {
 	matching := b.shards.matchingLocked(pattern)
 	b.shards.mu.Unlock()
 	for _, s := range matching {
-		s.mu.Lock()
-		s.watchers[w] = struct{}{}
-		s.showAllLocked(w)
-		s.mu.Unlock()
+		s.join(w)
 	}
 	// The first batch comes at once, even when it is empty.
 	w.wake()
@@ -81,6 +78,14 @@ func (b *Broker) checkPattern(pattern quota.Scope) error {
 		return err
 	}
 	return api.Rules.CheckScope(pattern)
+}
+
+// join adds a watcher, and shows it what there is.
+func (s *shard) join(w *Watcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchers[w] = struct{}{}
+	s.showAllLocked(w)
 }
 
 // showAllLocked marks every bucket of the shard that matches as changed.
