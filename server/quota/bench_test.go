@@ -121,10 +121,15 @@ func BenchmarkManyUsers(b *testing.B) {
 }
 
 // What each of a million buckets takes of memory, with all that the ledger keeps
-// for it.
+// for it: where nothing was told, and where a response told each its numbers.
 func BenchmarkBucketBytes(b *testing.B) {
-	for b.Loop() {
-		b.ReportMetric(bucketBytes(b, 1_000_000, ofUser, Parts{User: true, Endpoint: true}, Answer{}), "B/bucket")
+	told := numbersReset(0, MaxQuota-1, 12*time.Hour)
+	for name, a := range map[string]Answer{"silent": {}, "told": told} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				b.ReportMetric(bucketBytes(b, 1_000_000, ofUser, Parts{User: true, Endpoint: true}, a), "B/bucket")
+			}
+		})
 	}
 }
 

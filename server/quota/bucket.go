@@ -25,8 +25,6 @@ type Bucket struct {
 	a    int64   // running sum of cost settled without numbers; only grows
 	aCov int64   // how much of a an observation covers; only grows
 
-	// lapsed is an upper bound of how much of a − aCov lapsed unheard.
-	lapsed int64
 	// lost is the cost in this window of calls that were not heard of, and that
 	// the upstream may have counted; and what was used of it before we came.
 	lost int64
@@ -46,9 +44,6 @@ type Bucket struct {
 	cooldown
 	ledgerState
 
-	// log holds the charges of a bucket that is held as a sliding log; nil for
-	// any other.
-	log *slidingLog
 	// kind is what only some kinds of window need; nil for the others.
 	kind *kindState
 	// doubts is nil while there are none.
@@ -86,12 +81,7 @@ func newBucket(k *kin, user string, now instant) *Bucket {
 	b := &Bucket{kin: k, user: user, quota: rule.holds(), provenance: rule.Provenance}
 	b.m = b.full()
 	b.turned, b.ident = now, now
-	if rule.Window.logged(false) {
-		b.log = &slidingLog{}
-	}
-	if w := rule.Window; w.Kind == Refill || w.Counter || w.FirstUse {
-		b.kind = &kindState{asOf: now, counter: slidingCounter{period: w.Period}}
-	}
+	b.kind = rule.Window.special(now, false)
 	b.carry(now)
 	return b
 }
@@ -118,7 +108,7 @@ func (b *Bucket) available() int64 {
 // confirmed is what the upstream's numbers leave us: the lowest remaining less
 // all that may not be counted in it.
 func (b *Bucket) confirmed() int64 {
-	if b.m == unbounded || b.concurrent() || b.slides() || b.logged() && (b.m == b.quota || b.log.foreign == 0) {
+	if b.m == unbounded || b.concurrent() || b.slides() || b.logged() && (b.m == b.quota || b.kind.log.foreign == 0) {
 		return unbounded
 	}
 	left := b.m - (b.a - b.aCov)
@@ -158,7 +148,7 @@ func (b *Bucket) advance(now instant) {
 
 // still reports whether time does nothing to the bucket yet, as it does mostly.
 func (b *Bucket) still(now instant) bool {
-	return b.log == nil && b.kind == nil && b.lesson == nil && b.governor() == nil && b.state != Cooling &&
+	return b.kind == nil && b.lesson == nil && b.governor() == nil && b.state != Cooling &&
 		(now < b.end.lo || b.end.hi == 0)
 }
 
@@ -247,7 +237,7 @@ func (b *Bucket) retryAt(now instant, cost int64) instant {
 // nothing is in flight, or a single answer that nothing explains.
 func (b *Bucket) probeDue(now instant, cost int64) bool {
 	closed := b.available()+b.o < cost
-	silent := b.o == 0 && b.quota > 0 && b.lapsed*4 >= b.quota
+	silent := b.o == 0 && b.quota > 0 && b.lapsed()*4 >= b.quota
 	if !closed || !b.endless() && (!silent && !b.doubtful || b.own()-b.o < cost) {
 		b.stopProbes()
 		return false
@@ -297,8 +287,8 @@ func (b *Bucket) grant(now instant, cost, left int64) {
 	if b.kind != nil && b.kind.firstUse == 0 {
 		b.kind.firstUse = now
 	}
-	if b.flying == 0 && b.log != nil && b.log.rhythm != nil {
-		b.log.rhythm.granted(now, b.log.settledLast(), b.rule.Window.Period)
+	if b.flying == 0 && b.logged() && b.kind.log.rhythm != nil {
+		b.kind.log.rhythm.granted(now, b.kind.log.settledLast(), b.rule.Window.Period)
 	}
 	b.o += cost
 	b.flying++
@@ -326,7 +316,7 @@ func (b *Bucket) lapse(now instant, cost int64) {
 	b.tally.Lapsed++
 	b.lose(now, cost)
 	if !b.concurrent() {
-		b.lapsed += cost
+		b.doubt().lapsed += cost
 	}
 }
 
@@ -345,5 +335,7 @@ func (b *Bucket) lose(now instant, cost int64) {
 // call was granted.
 func (b *Bucket) cover(a int64) {
 	b.aCov = max(b.aCov, a)
-	b.lapsed = min(b.lapsed, b.a-b.aCov)
+	if b.doubts != nil {
+		b.doubts.lapsed = min(b.doubts.lapsed, b.a-b.aCov)
+	}
 }

@@ -350,6 +350,9 @@ func (b *Bucket) replace(now instant, other *Bucket) {
 		heard := *other.hearsay
 		b.hearsay = &heard
 	}
+	if other.drift() != nil {
+		b.doubt().drift = other.drift()
+	}
 	b.passLo(now)
 	b.begunWith(now, other.sent())
 }

@@ -39,7 +39,7 @@ func (b *Bucket) held() int64 {
 	if b.weighs() {
 		return b.kind.counter.held
 	}
-	return b.log.held
+	return b.kind.log.held
 }
 
 // stepAt is the step in which an instant lies.

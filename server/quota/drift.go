@@ -75,7 +75,7 @@ func (b *Bucket) follow(w *news) {
 			b.lost += foreign // used before we came: nobody knows by whom
 			return
 		}
-		b.hearOf().drift = &drift{}
+		b.doubt().drift = &drift{}
 	}
 	d := b.drift()
 	if w.passed {

@@ -38,9 +38,12 @@ func decisive(l *Ledger) string {
 		}
 		if c.kind != nil {
 			kind := *c.kind // when it opens is kept for whoever asks again
-			kind.counter.asked.cost, kind.counter.answer = 0, 0
-			kind.counter.asked.held, kind.counter.asked.step = 0, 0
-			c.kind = &kind
+			if c.kind = &kind; kind.counter != nil {
+				counter := *kind.counter
+				counter.asked.cost, counter.answer = 0, 0
+				counter.asked.held, counter.asked.step = 0, 0
+				kind.counter = &counter
+			}
 		}
 		c.want, c.end, c.edge = 0, span{}, nil
 		dumpBucket(&b, c)
@@ -61,18 +64,21 @@ func dumpBucket(w *strings.Builder, b Bucket) {
 	if b.last != nil {
 		fmt.Fprintf(w, "last %+v ", *b.last)
 	}
-	if b.log != nil {
-		fmt.Fprintf(w, "log %+v ", *b.log)
-	}
 	if b.closure != nil {
 		fmt.Fprintf(w, "closure %+v ", *b.closure)
 	}
-	if b.kind != nil {
-		fmt.Fprintf(w, "kind %+v ", *b.kind)
+	if k := b.kind; k != nil {
+		if k.log != nil {
+			fmt.Fprintf(w, "log %+v ", *k.log)
+		}
+		if k.counter != nil {
+			fmt.Fprintf(w, "counter %+v ", *k.counter)
+		}
+		fmt.Fprintf(w, "kind %+v ", kindState{asOf: k.asOf, own: k.own, told: k.told, firstUse: k.firstUse})
 	}
 	fmt.Fprintf(w, "doubts %+v hearsay %+v ", b.doubted(), b.heardOf())
 	b.kin, b.user = nil, ""
-	b.edge, b.last, b.log, b.closure, b.doubts, b.hearsay, b.kind = nil, nil, nil, nil, nil, nil, nil
+	b.edge, b.last, b.closure, b.doubts, b.hearsay, b.kind = nil, nil, nil, nil, nil, nil
 	fmt.Fprintf(w, "%+v\n", b)
 }
 

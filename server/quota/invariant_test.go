@@ -299,7 +299,7 @@ func (h *history) check() {
 		if b.o != out[b] || b.flying != flying[b] {
 			h.Fatalf("%s: o %d and %d flying, but %d and %d are outstanding", b.Name(), b.o, b.flying, out[b], flying[b])
 		}
-		if b.n < 0 || b.a < b.aCov || b.aCov < 0 || heldBy(b) < 0 || b.lapsed < 0 || b.lapsed > b.a-b.aCov ||
+		if b.n < 0 || b.a < b.aCov || b.aCov < 0 || heldBy(b) < 0 || b.lapsed() < 0 || b.lapsed() > b.a-b.aCov ||
 			b.end.lo > b.end.hi {
 			h.Fatalf("%s: not sound: %+v", b.Name(), *b)
 		}

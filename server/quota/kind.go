@@ -2,16 +2,35 @@ package quota
 
 // kindState is what a bucket needs whose window is of one of the rarer kinds.
 type kindState struct {
+	// log holds the charges of a bucket that is held as a sliding log, counter what
+	// a sliding counter counts; nil for any other.
+	log     *slidingLog
+	counter *slidingCounter
 	// asOf is when the debts of a bucket that refills were last lessened, and own
 	// and told what flowed back until then beyond whole units, of n and of what the
 	// upstream told: each the numerator of a fraction of a unit over the period.
 	asOf      instant
 	own, told int64
-	// counter is what a sliding counter counts.
-	counter slidingCounter
 	// firstUse is the earliest at which a window can have begun that begins at its
 	// first use; 0 before that.
 	firstUse instant
+}
+
+// special is what a bucket of such a window needs; nil where that is nothing. A
+// window of which a reset was told needs no log.
+func (w *Window) special(now instant, told bool) *kindState {
+	logged := w.logged(told)
+	if !logged && !w.Counter && !w.FirstUse && w.Kind != Refill {
+		return nil
+	}
+	k := &kindState{asOf: now}
+	if logged {
+		k.log = &slidingLog{}
+	}
+	if w.Counter {
+		k.counter = &slidingCounter{period: w.Period}
+	}
+	return k
 }
 
 // slides reports whether the bucket's window is declared to slide.

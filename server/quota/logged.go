@@ -12,7 +12,7 @@ const (
 )
 
 // logged reports whether the bucket is held as a sliding log.
-func (b *Bucket) logged() bool { return b.log != nil }
+func (b *Bucket) logged() bool { return b.kind != nil && b.kind.log != nil }
 
 // logged reports whether a bucket of such a window is held as a sliding log: it
 // slides, or has a phase that nobody has told, or only too vaguely. A short window's
@@ -46,37 +46,37 @@ func (b *Bucket) keep(now instant, cost int64) {
 	case b.weighs():
 		b.kind.counter.add(now, cost)
 	default:
-		b.log.add(logCharge{now, now, cost}, b.rule.Window.Period)
+		b.kind.log.add(logCharge{now, now, cost}, b.rule.Window.Period)
 	}
 }
 
 // keepUntil holds a charge that surely is of a window that ends by then; 0 when
 // that is not known. It is as old as that window is.
 func (b *Bucket) keepUntil(now, ends instant, cost int64) {
-	if b.log == nil || b.rule.Window.Kind != Fixed || ends == 0 {
+	if !b.logged() || b.rule.Window.Kind != Fixed || ends == 0 {
 		b.keep(now, cost)
 		return
 	}
 	period := b.rule.Window.Period
-	b.log.add(logCharge{min(now, ends.add(-period)), now, cost}, period)
+	b.kind.log.add(logCharge{min(now, ends.add(-period)), now, cost}, period)
 }
 
 // expire frees what the log need not hold any more.
 func (b *Bucket) expire(now instant) {
-	if b.log == nil || len(b.log.charges) == 0 {
+	if !b.logged() || len(b.kind.log.charges) == 0 {
 		return
 	}
-	b.log.expire(now, b.rhythm(), b.rule.Window.Period)
+	b.kind.log.expire(now, b.rhythm(), b.rule.Window.Period)
 }
 
 // rhythm is what is known of the window's turns; nil when that is nothing, or
 // cannot be relied on because the window may start at first use. A short window is
 // taken not to unless that is declared.
 func (b *Bucket) rhythm() *rhythm {
-	if b.log == nil || b.log.rhythm == nil {
+	if !b.logged() || b.kind.log.rhythm == nil {
 		return nil
 	}
-	if r := b.log.rhythm; r.refuted || b.short() && !r.suspected || b.rule.Window.Aligned {
+	if r := b.kind.log.rhythm; r.refuted || b.short() && !r.suspected || b.rule.Window.Aligned {
 		return r
 	}
 	return nil
@@ -84,7 +84,7 @@ func (b *Bucket) rhythm() *rhythm {
 
 // freed is when the log will have freed that much.
 func (b *Bucket) freed(cost int64) instant {
-	settled := b.log.last(cost)
+	settled := b.kind.log.last(cost)
 	if settled == 0 {
 		return 0
 	}
@@ -109,7 +109,7 @@ func (b *Bucket) feel(w *news) {
 	if w.tighten {
 		return
 	}
-	g := b.log
+	g := b.kind.log
 	if w.blocked {
 		g.foreign = foreignFor
 		if r := b.rhythm(); r != nil {
@@ -135,21 +135,21 @@ func (b *Bucket) feelOthers(w *news) {
 		return
 	}
 	used, ours := b.quota-w.remaining, b.o+w.cost
-	if used > ours+b.log.held && used > ours+b.log.since(w.sent.add(-b.rule.Window.Period)) {
-		b.log.foreign = foreignFor
+	if used > ours+b.kind.log.held && used > ours+b.kind.log.since(w.sent.add(-b.rule.Window.Period)) {
+		b.kind.log.foreign = foreignFor
 	}
 }
 
 // feelTurns learns of the turns that the answer proves.
 func (b *Bucket) feelTurns(w *news, vague bool) {
 	period := b.rule.Window.Period
-	r := b.log.rhythm
+	r := b.kind.log.rhythm
 	if r == nil {
 		r = &rhythm{}
-		if b.last == nil && b.log.foreign == 0 {
+		if b.last == nil && b.kind.log.foreign == 0 {
 			r.first = b.turned // nothing was granted before
 		}
-		b.log.rhythm = r
+		b.kind.log.rhythm = r
 	}
 	if vague {
 		r.learn(w.now, span{max(w.reset.lo, w.sent), w.reset.hi}, w.granted, period)
@@ -164,10 +164,8 @@ func (b *Bucket) feelTurns(w *news, vague bool) {
 // not be held as a log any more.
 func (b *Bucket) tellEnds(told bool) {
 	b.told = told
-	if !b.rule.Window.logged(told) {
-		b.log = nil
-	} else if b.log == nil {
-		b.log = &slidingLog{}
+	if b.rule.Window.logged(told) != b.logged() {
+		b.kind = b.rule.Window.special(b.turned, told)
 	}
 }
 
@@ -185,14 +183,14 @@ func (b *Bucket) tellPhase(w *news, numbers span) {
 	}
 	period := b.rule.Window.Period
 	began := span{w.reset.lo.add(-period), w.reset.hi.add(-period)}
-	counted := b.log.heldSince(began.lo)
-	b.last = &lastWindow{turned: b.turned, end: began, m: b.m, n: b.log.held - counted, aCov: b.aCov, unseen: true}
+	counted := b.kind.log.heldSince(began.lo)
+	b.last = &lastWindow{turned: b.turned, end: began, m: b.m, n: b.kind.log.held - counted, aCov: b.aCov, unseen: true}
 	b.turned = min(w.now, began.hi)
 	b.n, b.lost = counted, 0
 	// What was answered with numbers since its call left, this answer's may not have.
-	b.a += max(0, b.log.heardSince(w.granted)-(b.a-w.a))
+	b.a += max(0, b.kind.log.heardSince(w.granted)-(b.a-w.a))
 	if b.tm < began.lo || numbers.known() && numbers.hi < w.reset.lo {
 		b.m, b.tm = b.full(), 0
 	}
-	b.log = nil
+	b.kind = nil
 }

@@ -140,8 +140,8 @@ func TestPermitLapses(t *testing.T) {
 		t.Fatal("did not lapse when it was due")
 	}
 	b := s.bucketOf("day")
-	if b.o != 0 || b.flying != 0 || b.a-b.aCov != 1 || b.lapsed != 1 || b.n != 0 {
-		t.Errorf("o %d, flying %d, a %d, covered %d, lapsed %d, n %d: want it spent without evidence", b.o, b.flying, b.a, b.aCov, b.lapsed, b.n)
+	if b.o != 0 || b.flying != 0 || b.a-b.aCov != 1 || b.lapsed() != 1 || b.n != 0 {
+		t.Errorf("o %d, flying %d, a %d, covered %d, lapsed %d, n %d: want it spent without evidence", b.o, b.flying, b.a, b.aCov, b.lapsed(), b.n)
 	}
 	s.available(3, "day", 99)
 	s.unchanged("Release after the lapse", func() {
@@ -224,7 +224,7 @@ func TestUnansweredIsSpent(t *testing.T) {
 	s := newSteps(t, daily(10))
 	s.settle(1, s.take(0), Answer{Unanswered: true, Verdict: Refused, RetryAfter: time.Hour})
 	s.available(1, "day", 9)
-	if b := s.bucketOf("day"); b.state != Open || b.n != 0 || b.lapsed != 0 {
+	if b := s.bucketOf("day"); b.state != Open || b.n != 0 || b.lapsed() != 0 {
 		t.Errorf("%+v: the rest of an answer that did not come was read", b)
 	}
 }

@@ -103,8 +103,8 @@ func (b *Bucket) begin(now instant) {
 	if b.kind != nil {
 		b.kind.firstUse = b.end.lo
 	}
-	if b.log != nil && b.log.foreign > 0 {
-		b.log.foreign--
+	if b.logged() && b.kind.log.foreign > 0 {
+		b.kind.log.foreign--
 	}
 	b.turned, b.ident, b.seen = now, max(now, b.ident+1), false
 	b.lost = b.uncovered()

@@ -34,12 +34,16 @@ type doubts struct {
 	// window that slides, and othersAt when it was heard.
 	others   int64
 	othersAt instant
+	// lapsed is an upper bound of how much of a − aCov lapsed unheard.
+	lapsed int64
 	// nextAsk is when the next call may go out while the quota is not known and
 	// nobody has answered.
 	nextAsk instant
 	// governor is nil for a bucket that is no gate, or of which nothing was refused
 	// for long.
 	governor *governor
+	// drift is what others take, as numbers show; nil as long as nobody does.
+	drift *drift
 	// guessed counts the calls answered since the last numbers whose cost nobody
 	// knew.
 	guessed int64
@@ -64,6 +68,14 @@ func (b *Bucket) doubt() *doubts {
 		b.doubts = &doubts{}
 	}
 	return b.doubts
+}
+
+// lapsed bounds how much of what is not covered lapsed unheard.
+func (b *Bucket) lapsed() int64 {
+	if b.doubts == nil {
+		return 0
+	}
+	return b.doubts.lapsed
 }
 
 func (b *Bucket) governor() *governor {
@@ -115,8 +127,6 @@ type hearsay struct {
 	// and bareAt when the last of it was heard.
 	bare   int64
 	bareAt instant
-	// drift is what others take, as numbers show; nil as long as nobody does.
-	drift *drift
 }
 
 func (p *phase) heardOf() hearsay {
@@ -133,11 +143,11 @@ func (p *phase) hearOf() *hearsay {
 	return p.hearsay
 }
 
-func (p *phase) drift() *drift {
-	if p.hearsay == nil {
+func (b *Bucket) drift() *drift {
+	if b.doubts == nil {
 		return nil
 	}
-	return p.hearsay.drift
+	return b.doubts.drift
 }
 
 // pad is how much later than its end the window turns.

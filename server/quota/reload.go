@@ -286,7 +286,7 @@ func (b *Bucket) sent() int64 {
 	if b.logged() {
 		return b.held()
 	}
-	return b.n + b.lapsed
+	return b.n + b.lapsed()
 }
 
 // ghostsOf is what permits of an earlier owner may still take of the bucket.

@@ -334,7 +334,7 @@ func (l *Ledger) layGhosts(now instant) {
 		if !g.bucket.concurrent() {
 			g.bucket.a += g.cost
 			g.bucket.lost += g.cost
-			g.bucket.lapsed += g.cost
+			g.bucket.doubt().lapsed += g.cost
 		}
 		l.settled(g.bucket)
 	}

@@ -187,16 +187,16 @@ func TestRestoreGhosts(t *testing.T) {
 	}
 	s.available(4, "day", left-1)
 	b := s.bucketOf("day")
-	if b.o != 1 || b.a-b.aCov != ghosts || b.lapsed != ghosts {
-		t.Fatalf("o %d, uncovered %d, lapsed %d: want the ghosts spent", b.o, b.a-b.aCov, b.lapsed)
+	if b.o != 1 || b.a-b.aCov != ghosts || b.lapsed() != ghosts {
+		t.Fatalf("o %d, uncovered %d, lapsed %d: want the ghosts spent", b.o, b.a-b.aCov, b.lapsed())
 	}
 	// Its call was granted before the ghosts lapsed: it covers none of them.
 	s.settle(5, early, numbers(100, 89))
 	s.available(5, "day", min(89-ghosts, 100-r.Settled-1))
 	s.settle(6.5, s.take(6), numbers(100, 88))
 	s.available(7, "day", min(88, 100-r.Settled-2))
-	if b.a != b.aCov || b.lapsed != 0 {
-		t.Errorf("a %d, covered %d, lapsed %d: want all covered", b.a, b.aCov, b.lapsed)
+	if b.a != b.aCov || b.lapsed() != 0 {
+		t.Errorf("a %d, covered %d, lapsed %d: want all covered", b.a, b.aCov, b.lapsed())
 	}
 }
 

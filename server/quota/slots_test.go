@@ -55,8 +55,8 @@ func TestSlotIsFreedOnce(t *testing.T) {
 			s.available(60, "app", 3)
 			s.l.Settle(at0(61), p, Answer{})
 			s.available(61, "app", 3)
-			if b := s.bucketOf("app"); b.flying != 0 || b.n != 0 || b.a != 0 || b.lapsed != 0 {
-				t.Errorf("%d flying, n %d, a %d, lapsed %d: nothing counts on", b.flying, b.n, b.a, b.lapsed)
+			if b := s.bucketOf("app"); b.flying != 0 || b.n != 0 || b.a != 0 || b.lapsed() != 0 {
+				t.Errorf("%d flying, n %d, a %d, lapsed %d: nothing counts on", b.flying, b.n, b.a, b.lapsed())
 			}
 		})
 	}

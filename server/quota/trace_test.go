@@ -39,17 +39,17 @@ func (w *world) state(p *Permit) string {
 		}
 		s += fmt.Sprintf("[%s m=%d n=%d o=%d a=%d cov=%d av=%d end=%s..%s pad=%v turned=%v log=%d bare=%d doubt=%v lapsed=%d %v until=%v]",
 			b.Name(), b.m, b.n, b.o, b.a, b.aCov, b.available(), rel(b.end.lo), rel(b.end.hi), b.pad(),
-			rel(b.turned), heldBy(b), b.heardOf().bare, b.doubtful, b.lapsed, b.state, until)
+			rel(b.turned), heldBy(b), b.heardOf().bare, b.doubtful, b.lapsed(), b.state, until)
 	}
 	return s
 }
 
 // heldBy is what the bucket's log holds, if it has one.
 func heldBy(b *Bucket) int64 {
-	if b.log == nil {
+	if !b.logged() {
 		return 0
 	}
-	return b.log.held
+	return b.kind.log.held
 }
 
 func short(o []Observation) string {
