@@ -36,7 +36,7 @@ func TestOldAnswerEndsNoProbing(t *testing.T) {
 
 // What an upstream asks for is bounded, however it says so.
 func TestAbsurdResetIsCut(t *testing.T) {
-	s := &steps{t, NewLedger(&Rules{API: "api", MaxReset: 400 * 24 * time.Hour}, 1)}
+	s := stepsBy(t, &Rules{API: "api", MaxReset: 400 * 24 * time.Hour})
 	s.settle(0, s.take(0), refused(numbersReset(500, 0, 300*24*time.Hour)))
 	s.retryAt(s.denied(1, CoolingDown), maxCooldown.Seconds())
 }

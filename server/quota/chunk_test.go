@@ -3,7 +3,6 @@ package quota
 import (
 	"math"
 	"testing"
-	"time"
 )
 
 // grantFor takes n permits at even distances within seconds, and has the store
@@ -22,10 +21,6 @@ func (s *steps) grantFor(from, seconds float64, n int) {
 		}
 		s.confirm(at)
 	}
-}
-
-func (s *steps) confirm(sec float64) {
-	s.l.Reserved(at0(sec), s.l.Wanted(at0(sec)))
 }
 
 // A chunk is what is granted in a tenth of a second, within a twentieth of the
@@ -109,16 +104,4 @@ func TestFinalWastesNothing(t *testing.T) {
 	if d := next.Take(at0(9+24*3600), Request{Scope: call}); d.Reason != Reserving {
 		t.Errorf("the next day: %v", d.Reason)
 	}
-}
-
-// The last word has what was learned too.
-func TestFinalHasCooldowns(t *testing.T) {
-	s := newSteps(t, daily(1_000))
-	s.settle(1, s.take(0), Answer{Verdict: Refused, RetryAfter: time.Minute})
-	for _, r := range s.l.Final(at0(2)) {
-		if r.Final && r.CoolUntil > at0(2).UnixNano() {
-			return
-		}
-	}
-	t.Error("the cool-down is not in it")
 }

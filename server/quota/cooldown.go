@@ -16,6 +16,9 @@ const (
 	// maxCooldown bounds what an upstream can ask for: no quota that is known
 	// has a longer window than a month.
 	maxCooldown = DefaultMaxReset
+	// doubtedFor is for how long after its end a cool-down is carried over a restart
+	// that no probe is known to have ended.
+	doubtedFor = 24 * time.Hour
 )
 
 // cooldown closes a bucket until an instant, then lets one call probe, then a
@@ -201,4 +204,23 @@ func (c *cooldown) heard(now, g instant, passed bool) (answered bool) {
 		}
 	}
 	return false
+}
+
+// record adds the cool-down to its bucket's record.
+func (c *cooldown) record(r *Reservation) {
+	if c.state != Open {
+		r.CoolUntil, r.CoolReason, r.CoolTurns = int64(max(c.until, c.probing)), c.reason, c.turns
+	}
+}
+
+// restore goes on with a cool-down that an earlier owner recorded. Nobody knows how
+// its probes went since.
+func (c *cooldown) restore(now instant, r Reservation) {
+	until := instant(r.CoolUntil)
+	if until <= 0 || now >= until && r.CoolTurns || now.sub(until) >= doubtedFor {
+		return
+	}
+	c.close(Cooling)
+	c.began, c.until, c.reason, c.turns = now, min(until, now.add(maxCooldown)), r.CoolReason, r.CoolTurns
+	c.advance(now)
 }

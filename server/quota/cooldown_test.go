@@ -9,11 +9,17 @@ import (
 type steps struct {
 	*testing.T
 	l *Ledger
+	// store is what was confirmed.
+	store map[recordID]Reservation
 }
 
 func newSteps(t *testing.T, limits ...Limit) *steps {
 	t.Helper()
-	return &steps{t, NewLedger(&Rules{API: "api", Limits: limits, SendWithin: 2 * time.Second}, 1)}
+	return stepsBy(t, &Rules{API: "api", Limits: limits, SendWithin: 2 * time.Second})
+}
+
+func stepsBy(t *testing.T, rules *Rules) *steps {
+	return &steps{t, NewLedger(rules, 1), map[recordID]Reservation{}}
 }
 
 func at0(seconds float64) time.Time {
@@ -34,13 +40,22 @@ func daily(quota int64) Limit {
 // try takes at an instant, with a store that confirms at once.
 func (s *steps) try(sec float64, scope Scope) Decision {
 	s.l.Advance(at0(sec))
-	s.l.Reserved(at0(sec), s.l.Wanted(at0(sec)))
+	s.confirm(sec)
 	d := s.l.Take(at0(sec), Request{Scope: scope})
 	if d.Reason == Reserving {
-		s.l.Reserved(at0(sec), s.l.Wanted(at0(sec)))
+		s.confirm(sec)
 		d = s.l.Take(at0(sec), Request{Scope: scope})
 	}
 	return d
+}
+
+// confirm has the store write what is wanted.
+func (s *steps) confirm(sec float64) {
+	w := s.l.Wanted(at0(sec))
+	for _, r := range w {
+		merge(s.store, r)
+	}
+	s.l.Reserved(at0(sec), w)
 }
 
 func (s *steps) take(sec float64) *Permit { s.Helper(); return s.takeFor(sec, call) }

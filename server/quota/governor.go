@@ -146,3 +146,31 @@ func (b *Bucket) governed(now instant) (why Reason, retry instant, firm bool) {
 	}
 	return NoReason, 0, false
 }
+
+// Governor is what is recorded of the rate to which a group of calls is held.
+type Governor struct {
+	// Ceiling is the rate that was refused, in thousandths of a call a second; 0
+	// while nothing is held back. Climb is how long it takes to return to it.
+	Ceiling int64
+	Climb   time.Duration
+	// RefusedAt is when it was last refused, in Unix nanoseconds.
+	RefusedAt int64
+}
+
+// record is what is recorded of the governor.
+func (g *governor) record() Governor {
+	return Governor{Ceiling: g.ceiling, Climb: g.climb, RefusedAt: int64(g.refusedAt)}
+}
+
+// restoreGovernor goes on with what an earlier owner recorded, unless that would not
+// be needed any more had its calls gone on: from what was refused last, with what
+// passes from now on.
+func (b *Bucket) restoreGovernor(now instant, r Governor) {
+	g := governor{refusedAt: now, ceiling: min(r.Ceiling, MaxQuota)}
+	if g.ceiling > 0 {
+		g.climb = min(max(r.Climb, minClimb), maxClimb)
+	}
+	if b.gate && r.RefusedAt > 0 && g.ceiling >= 0 && now.sub(instant(r.RefusedAt)) < cycle+lasts*g.climb {
+		b.doubt().governor = &g
+	}
+}

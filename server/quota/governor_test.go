@@ -82,6 +82,14 @@ func TestGovernorsPace(t *testing.T) {
 	}
 }
 
+// greedy makes a user want one more call each so often, up to as many.
+func (w *world) greedy(user string, most int, each time.Duration) {
+	if w.waiting[user] < most {
+		w.want(user, 1)
+	}
+	w.after(each, func() { w.greedy(user, most, each) })
+}
+
 // A limit that nobody tells anything of, by windows of a minute or of a second:
 // refusals become few, and nearly all of it is used. Nothing that was learned of
 // the back-off is forgotten between two calls, and an upstream that refuses all
@@ -99,14 +107,7 @@ func TestGovernedWorld(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			up := &upstream{mute: true, limits: []trueLimit{tc.limit}}
 			w := newWorld(5, epoch, up, &Rules{API: "api"}, faults{rtt: 100 * time.Millisecond})
-			var tick func()
-			tick = func() {
-				if w.waiting["u"] < 30 {
-					w.want("u", 1)
-				}
-				w.after(20*time.Millisecond, tick)
-			}
-			tick()
+			w.greedy("u", 30, 20*time.Millisecond)
 			w.run(epoch.Add(time.Hour))
 			t.Logf("%d refused, %d used", up.refused, up.counted)
 			if up.refused > tc.mostRefused || up.counted < tc.leastUsed {

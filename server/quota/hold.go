@@ -110,6 +110,7 @@ func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
 	case !known && app.state == Open:
 		app.probe(s.now, "one "+what+" hit: are others served?")
 		l.cooling[app] = struct{}{}
+		l.wanting[app] = struct{}{}
 		l.change(app)
 	}
 	r.whose = "only this " + what + " hit"

@@ -154,11 +154,11 @@ func TestPropertyOverrideOrder(t *testing.T) {
 
 // An endpoint's override is enforced: it is its bucket's quota.
 func TestOverrideIsEnforced(t *testing.T) {
-	s := &steps{t, NewLedger(&Rules{
+	s := stepsBy(t, &Rules{
 		API:       "api",
 		Limits:    []Limit{{Name: "endpoint", Per: Parts{Endpoint: true}, Quota: 3, Provenance: Configured, Window: Window{Kind: Calendar, Unit: Day}}},
 		Overrides: []Override{{"GET /few", "endpoint", 1}},
-	}, 1)}
+	})
 	few := Scope{API: "api", App: "app", Endpoint: "GET /few"}
 	s.takeFor(0, few)
 	if d := s.try(0, few); d.Reason != Exhausted {

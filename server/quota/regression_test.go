@@ -49,7 +49,7 @@ func TestCalendarGapDoesNotOverGrant(t *testing.T) {
 // so what lapses in the same step is taken for older than lo.
 func TestTurnWithinTheNextGuard(t *testing.T) {
 	aligned := Limit{Name: "app", Quota: 10, Provenance: Configured, Window: Window{Kind: Fixed, Period: 3 * time.Second, Aligned: true}}
-	s := &steps{t, NewLedger(&Rules{API: "api", Limits: []Limit{aligned}, SendWithin: 4500 * time.Millisecond}, 1)}
+	s := stepsBy(t, &Rules{API: "api", Limits: []Limit{aligned}, SendWithin: 4500 * time.Millisecond})
 	s.take(0.4) // windows end at 3, 6, …, each ± 0.15 s; it lapses at 5.9
 	s.available(6.2, "app", 9)
 }

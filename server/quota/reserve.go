@@ -31,9 +31,15 @@ type Reservation struct {
 	Unit   string
 	Window Window
 	// CoolUntil is when a cool-down ends, in Unix nanoseconds, and CoolReason why
-	// it began; 0 and empty when there is none.
+	// it began; 0 and empty when there is none. CoolTurns says that the window has
+	// turned by then, so that it needs no probe; without that one is over only once
+	// it is written as none.
 	CoolUntil  int64
 	CoolReason string
+	CoolTurns  bool
+	// Governor is the rate to which calls are held that were refused without a word;
+	// zero when they are not.
+	Governor Governor
 	// Lesson is what a bucket knows that learns its quota by its own count; zero for
 	// any other.
 	Lesson Lesson
@@ -157,8 +163,12 @@ func (b *Bucket) record() Reservation {
 	if b.lesson != nil {
 		r.Lesson = b.lesson.record(b)
 	}
-	if b.state != Open {
-		r.CoolUntil, r.CoolReason = int64(b.until), b.reason
+	b.cooldown.record(&r)
+	if g := b.governor(); g != nil {
+		r.Governor = g.record()
+	}
+	if b.gate && b.closure != nil {
+		r.Hi = max(r.CoolUntil, int64(b.began)) // it has no window
 	}
 	return r
 }
@@ -280,11 +290,8 @@ func (b *Bucket) restore(now instant, r Reservation) {
 	if r.Provenance == Told && r.Quota > 0 && r.Quota < b.quota {
 		b.quota, b.provenance, b.m = r.Quota, Told, min(b.m, r.Quota)
 	}
-	if until := instant(r.CoolUntil); until > now {
-		b.close(Cooling)
-		b.began, b.until, b.reason = now, min(until, now.add(maxCooldown)), r.CoolReason
-		b.turns = r.CoolUntil == r.Hi
-	}
+	b.cooldown.restore(now, r)
+	b.restoreGovernor(now, r.Governor)
 	b.tellEnds(b.told || r.Hi != 0 && r.Reserved > 0)
 	period := b.rule.Window.period()
 	over := r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period)

@@ -135,7 +135,7 @@ func TestSettledIsWritten(t *testing.T) {
 
 // successor is a ledger of the same rules that takes over the records.
 func (s *steps) successor(sec float64, records ...Reservation) *steps {
-	next := &steps{s.T, NewLedger(s.l.rules, 2)}
+	next := &steps{s.T, NewLedger(s.l.rules, 2), map[recordID]Reservation{}}
 	next.l.Restore(at0(sec), records)
 	return next
 }

@@ -295,7 +295,11 @@ func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
 	if b.governor() != nil {
 		b.governor().heard(granted, passed)
 	}
-	over := b.state != Open && b.cooldown.heard(now, granted, passed)
+	over := false
+	if b.state != Open {
+		over = b.cooldown.heard(now, granted, passed)
+		b.unwritten = b.unwritten || b.state == Open
+	}
 	switch {
 	case b.refills() || b.concurrent():
 		// What closed it was not a window that is over: time alone pays it off.

@@ -7,7 +7,7 @@ import (
 
 func slotted(t *testing.T, quota int64) *steps {
 	limit := declared(quota, Window{Kind: Concurrent})
-	return &steps{t, NewLedger(&Rules{API: "api", SendWithin: 2 * time.Second, ReportWithin: time.Minute, Limits: []Limit{limit}}, 1)}
+	return stepsBy(t, &Rules{API: "api", SendWithin: 2 * time.Second, ReportWithin: time.Minute, Limits: []Limit{limit}})
 }
 
 // A slot is held until the report, also beyond the permit's lapse, and no longer

@@ -15,6 +15,7 @@ type world struct {
 	seq    int
 	up     *upstream
 	ledger *Ledger
+	store  map[recordID]Reservation // what was confirmed
 	faults faults
 
 	waiting map[string]int     // demand by caller: see callerOf
@@ -83,7 +84,7 @@ func newWorld(seed uint64, start time.Time, up *upstream, rules *Rules, f faults
 	up.windows = map[string]*trueWindow{}
 	return &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), now: start, up: up, faults: f,
-		ledger:  NewLedger(rules, seed),
+		ledger: NewLedger(rules, seed), store: map[recordID]Reservation{},
 		waiting: map[string]int{}, blocked: map[string]*Bucket{},
 	}
 }
@@ -149,6 +150,9 @@ func (w *world) reserve() {
 		wanted := w.ledger.Wanted(w.now)
 		if len(wanted) == 0 {
 			return
+		}
+		for _, r := range wanted {
+			merge(w.store, r)
 		}
 		w.ledger.Reserved(w.now, wanted)
 	}
@@ -219,14 +223,14 @@ func (w *world) send(user string, p *Permit) {
 	for _, c := range p.charges {
 		probe = probe || c.bucket.available() < 0 || c.bucket.state != Open || c.bucket.quota == 0
 	}
-	f := w.faults
+	f, life := w.faults, w.ledger
 	switch {
 	case w.chance(f.dieBefore):
 		w.dead++
 		w.logf("died g=%v", p.GrantedAt.Sub(epoch))
 		return
 	case w.chance(f.unsent):
-		w.after(w.upTo(f.slowSend), func() { w.ledger.Release(w.now, p) })
+		w.after(w.upTo(f.slowSend), func() { life.Release(w.now, p) })
 		return
 	}
 	w.after(w.upTo(f.slowSend), func() {
@@ -248,14 +252,16 @@ func (w *world) send(user string, p *Permit) {
 			}
 			w.after(w.trip(), func() {
 				if w.up.leave(); !dies {
-					w.report(p, t, sent, w.now)
+					w.report(life, p, t, sent, w.now)
 				}
 			})
 		})
 	})
 }
 
-func (w *world) report(p *Permit, t told, sent, received time.Time) {
+// report tells the ledger what came back; one that did not grant the call only
+// hears of it.
+func (w *world) report(life *Ledger, p *Permit, t told, sent, received time.Time) {
 	a := Answer{Sent: sent, Received: received}
 	if w.chance(w.faults.untimed) {
 		a.Sent, a.Received = time.Time{}, time.Time{}
@@ -284,7 +290,11 @@ func (w *world) report(p *Permit, t told, sent, received time.Time) {
 		w.distort(p.Scope.User, &a)
 	}
 	deliver := func() {
-		w.ledger.Settle(w.now, p, a)
+		if life == w.ledger {
+			life.Settle(w.now, p, a)
+		} else {
+			w.ledger.Observe(w.now, p.Scope, a)
+		}
 		w.logf("report g=%v %+v -> %s", p.GrantedAt.Sub(epoch), short(a.Observations), w.state(p))
 	}
 	w.after(w.upTo(w.faults.slowReport), deliver)

@@ -43,6 +43,10 @@ const (
 	fieldFull
 	fieldWatched
 	fieldCounted
+	fieldCoolTurns
+	fieldCeiling
+	fieldClimb
+	fieldRefusedAt
 )
 
 // encode is the payload of a record. It fails for a time zone that could not be
@@ -66,7 +70,9 @@ func encode(r quota.Reservation) ([]byte, error) {
 	b = appendText(b, fieldUnit, r.Unit)
 	b = appendInt(b, fieldCoolUntil, r.CoolUntil)
 	b = appendText(b, fieldCoolReason, r.CoolReason)
+	b = appendInt(b, fieldCoolTurns, number(r.CoolTurns))
 	b = appendInt(b, fieldFinal, number(r.Final))
+	b = appendGovernor(b, r.Governor)
 	b = appendLesson(b, r.Lesson)
 	return appendWindowOf(b, r.Window)
 }
@@ -80,6 +86,12 @@ func appendScope(b []byte, s quota.Scope) []byte {
 		b = appendItem(appendItem(b, fieldLabels, name), fieldLabels, value)
 	}
 	return b
+}
+
+func appendGovernor(b []byte, g quota.Governor) []byte {
+	b = appendInt(b, fieldCeiling, g.Ceiling)
+	b = appendInt(b, fieldClimb, int64(g.Climb))
+	return appendInt(b, fieldRefusedAt, g.RefusedAt)
 }
 
 func appendLesson(b []byte, l quota.Lesson) []byte {
@@ -172,7 +184,7 @@ func check(r quota.Reservation) error {
 
 // take puts a field where it belongs; one that is not known is ignored.
 func take(r *quota.Reservation, l *lists, f field) {
-	if takeText(r, l, f) || takeWindow(&r.Window, f) || takeLesson(&r.Lesson, f) {
+	if takeText(r, l, f) || takeWindow(&r.Window, f) || takeLesson(&r.Lesson, f) || takeGovernor(&r.Governor, f) {
 		return
 	}
 	switch f.number { //nolint:exhaustive // a number that is not known is ignored
@@ -192,6 +204,8 @@ func take(r *quota.Reservation, l *lists, f field) {
 		r.Provenance = quota.Provenance(word(f))
 	case fieldCoolUntil:
 		r.CoolUntil = f.value
+	case fieldCoolTurns:
+		r.CoolTurns = f.value != 0
 	case fieldFinal:
 		r.Final = f.value != 0
 	}
@@ -214,6 +228,21 @@ func takeWindow(w *quota.Window, f field) bool {
 		w.Counter = f.value != 0
 	case fieldWindowBurst:
 		w.Burst = f.value
+	default:
+		return false
+	}
+	return true
+}
+
+// takeGovernor is take for the fields of a governor.
+func takeGovernor(g *quota.Governor, f field) bool {
+	switch f.number {
+	case fieldCeiling:
+		g.Ceiling = f.value
+	case fieldClimb:
+		g.Climb = time.Duration(f.value)
+	case fieldRefusedAt:
+		g.RefusedAt = f.value
 	default:
 		return false
 	}

@@ -38,7 +38,8 @@ func genRecord(t *rapid.T) quota.Reservation {
 			FirstUse: rapid.Bool().Draw(t, "first use"), Counter: rapid.Bool().Draw(t, "counter"), Burst: number("burst"),
 			Zone: rapid.SampledFrom([]*time.Location{nil, time.UTC, time.Local}).Draw(t, "zone"),
 		},
-		CoolUntil: number("until"), CoolReason: text("reason"),
+		CoolUntil: number("until"), CoolReason: text("reason"), CoolTurns: rapid.Bool().Draw(t, "turns"),
+		Governor: quota.Governor{Ceiling: number("ceiling"), Climb: time.Duration(number("climb")), RefusedAt: number("refused at")},
 		Lesson: quota.Lesson{
 			Confirmed: number("confirmed"), ConfirmedAt: number("confirmed at"), Full: number("full"),
 			Watched: rapid.Bool().Draw(t, "watched"), Counted: number("counted"),
@@ -50,7 +51,7 @@ func genRecord(t *rapid.T) quota.Reservation {
 // Every field comes back as it was; a field that is added to quota.Reservation
 // and not here fails this.
 func TestRecordRoundTrip(t *testing.T) {
-	if n := reflect.TypeFor[quota.Reservation]().NumField(); n != 16 {
+	if n := reflect.TypeFor[quota.Reservation]().NumField(); n != 18 {
 		t.Errorf("a reservation has %d fields: record and generate all of them", n)
 	}
 	rapid.Check(t, func(t *rapid.T) {

@@ -73,8 +73,8 @@ func FinalGivesBack(t testing.TB, s broker.Store) {
 }
 
 // LearnedIsKept checks that what was learned of a bucket is recorded: the
-// quota, who told it and how sure that is, what a told limit counts, its window
-// with its time zone, and a cool-down. A later write says what holds by then, also that nothing does.
+// quota, who told it and how sure that is, what a told limit counts, and its window
+// with its time zone. A later write says what holds by then, also that nothing does.
 func LearnedIsKept(t testing.TB, s broker.Store) {
 	vienna, err := time.LoadLocation("Europe/Vienna")
 	if err != nil {
@@ -101,19 +101,32 @@ func LearnedIsKept(t testing.TB, s broker.Store) {
 	firstUse.Provenance, firstUse.Window = quota.Told, quota.Window{Kind: quota.Fixed, Period: time.Minute, FirstUse: true}
 	counter := record("told-counter", "", 1_000, 7, 7)
 	counter.Provenance, counter.Window = quota.Told, quota.Window{Kind: quota.Sliding, Period: time.Minute, Counter: true}
-	gate := record("back-off", "u1", 1_000, 0, 0)
-	gate.Quota, gate.CoolUntil, gate.CoolReason = 0, 2_000, "429 without a word: \"\xff\x00\""
 
 	epoch, _ := own(t, s, shard)
-	reserve(t, s, shard, epoch, day, utc, fixed, learned, leaky, firstUse, counter, gate)
-	holds(t, s, shard, day, utc, fixed, learned, leaky, firstUse, counter, gate)
+	reserve(t, s, shard, epoch, day, utc, fixed, learned, leaky, firstUse, counter)
+	holds(t, s, shard, day, utc, fixed, learned, leaky, firstUse, counter)
 
 	epoch, _ = own(t, s, shard)
 	day.Quota, day.Provenance, day.Unit, day.Window = 900, quota.Configured, "", quota.Window{}
 	learned.Lesson.Full, learned.Lesson.Watched = 0, false
-	gate.CoolUntil, gate.CoolReason = 0, ""
-	reserve(t, s, shard, epoch, day, learned, gate)
-	holds(t, s, shard, day, utc, fixed, learned, leaky, firstUse, counter, gate)
+	reserve(t, s, shard, epoch, day, learned)
+	holds(t, s, shard, day, utc, fixed, learned, leaky, firstUse, counter)
+}
+
+// BackOffIsKept checks that a cool-down is recorded, and the rate of calls that were refused
+// without a word; and that neither goes on once it is written as over.
+func BackOffIsKept(t testing.TB, s broker.Store) {
+	gate := record("back-off", "u1", 1_000, 0, 0)
+	gate.Quota, gate.CoolUntil, gate.CoolReason, gate.CoolTurns = 0, 2_000, "429 without a word: \"\xff\x00\"", true
+	gate.Governor = quota.Governor{Ceiling: 1_500, Climb: time.Minute, RefusedAt: 1_900}
+	epoch, _ := own(t, s, shard)
+	reserve(t, s, shard, epoch, gate)
+	holds(t, s, shard, gate)
+
+	epoch, _ = own(t, s, shard)
+	gate.CoolUntil, gate.CoolReason, gate.CoolTurns, gate.Governor = 0, "", false, quota.Governor{}
+	reserve(t, s, shard, epoch, gate)
+	holds(t, s, shard, gate)
 }
 
 // NewestWindowsAreKept checks that the newest two windows of a bucket are kept, in whatever

@@ -33,6 +33,7 @@ var behaviours = [...]behaviour{ //nolint:gochecknoglobals // a table that nobod
 	{"LateWritesAreHarmless", LateWritesAreHarmless},
 	{"FinalGivesBack", FinalGivesBack},
 	{"LearnedIsKept", LearnedIsKept},
+	{"BackOffIsKept", BackOffIsKept},
 	{"NewestWindowsAreKept", NewestWindowsAreKept},
 	{"OneNewestOwner", OneNewestOwner},
 	{"ConcurrentWritesMerge", ConcurrentWritesMerge},

@@ -95,6 +95,9 @@ func (p *plain) write(name string, records []quota.Reservation) {
 		if p.is("drops the zone") {
 			r.Window.Zone = nil
 		}
+		if p.is("drops the rate") {
+			r.Governor = quota.Governor{}
+		}
 		switch {
 		case i < 0 || p.is("appends"):
 			p.records[name] = append(list, r)
@@ -183,6 +186,7 @@ func TestMistakesAreCaught(t *testing.T) {
 		"keeps the first of the rest": "LateWritesAreHarmless",
 		"keeps what was reserved":     "FinalGivesBack",
 		"drops the zone":              "LearnedIsKept",
+		"drops the rate":              "BackOffIsKept",
 		"keeps one window":            "NewestWindowsAreKept",
 		"gives its own records away":  "RecordsAreCopies",
 		"joins the shard's names":     "ShardsAreApart",

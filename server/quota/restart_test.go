@@ -1,0 +1,196 @@
+package quota
+
+import (
+	"container/heap"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+)
+
+// crash is a ledger that goes on with what the store has, later.
+func (s *steps) crash(sec float64) *steps {
+	s.confirm(sec)
+	next := s.successor(sec, slices.Collect(maps.Values(s.store))...)
+	next.store = s.store
+	return next
+}
+
+// stop is crash after the last word.
+func (s *steps) stop(sec float64) *steps {
+	for _, r := range s.l.Final(at0(sec)) {
+		s.store[recordID{r.Limit, r.Key}] = r
+	}
+	return s.successor(sec, slices.Collect(maps.Values(s.store))...)
+}
+
+// endings are the ways in which a broker ends.
+func endings() map[string]func(*steps, float64) *steps {
+	return map[string]func(*steps, float64) *steps{"a crash": (*steps).crash, "a stop": (*steps).stop}
+}
+
+// A cool-down goes on after a restart, and ends as it would have: on a guess by a
+// probe, where the response said whose it was by the window's turn.
+func TestRestartCoolsDown(t *testing.T) {
+	const midnight = 12 * 3600.0
+	for how, end := range endings() {
+		for name, tc := range map[string]struct {
+			refusal Answer
+			sure    bool
+		}{
+			"a guess":  {wait(0), false},
+			"it is so": {refused(numbers(3, 0)), true},
+		} {
+			for when, back := range map[string]float64{"before it turns": 100, "after": midnight + 2} {
+				t.Run(how+", "+name+", "+when, func(t *testing.T) {
+					s := newSteps(t, daily(3))
+					last := []*Permit{s.take(0), s.take(0), s.take(0)}
+					s.settle(1, last[0], tc.refusal)
+					s.settle(1, last[1], Answer{})
+					s.settle(1, last[2], Answer{})
+					s = end(s, 2)
+					if back < midnight {
+						s.retryAt(s.denied(back, CoolingDown), midnight+1.5)
+					}
+					probe := s.take(midnight + 2)
+					if tc.sure {
+						s.take(midnight + 2)
+						return
+					}
+					s.denied(midnight+2, Probing)
+					s.settle(midnight+2.1, probe, Answer{})
+					s.take(midnight + 2.2)
+				})
+			}
+		}
+	}
+}
+
+// A broker that comes back after a cool-down has ended does not know whether its
+// probe was answered, unless it was told so: it probes.
+func TestRestartProbes(t *testing.T) {
+	tooMuch := Answer{Verdict: Overloaded, RetryAfter: 10 * time.Second}
+	for how, end := range endings() {
+		t.Run(how, func(t *testing.T) {
+			s := newSteps(t, daily(1000))
+			s.settle(0.1, s.take(0), Answer{})
+			s.settle(1, s.take(1), tooMuch)
+			s = end(s, 2)
+			s.denied(10.9, CoolingDown)
+			s = end(s, 20)
+			s.take(20)
+			s.denied(20, Probing)
+			s = end(s, 20.1) // nobody was heard
+			probe := s.take(20.2)
+			s.denied(20.2, Probing)
+			for at := 21.0; s.l.find(nameBackoff, call.Only(Parts{Endpoint: true})).state != Open; at++ {
+				s.settle(at, probe, Answer{})
+				probe = s.take(at + 0.5)
+			}
+			s = end(s, 40)
+			for range 10 {
+				s.take(40)
+			}
+		})
+	}
+}
+
+// Nobody knows a day later what became of a cool-down, and nobody cares.
+func TestRestartForgetsOldCooldowns(t *testing.T) {
+	for _, after := range []time.Duration{doubtedFor - time.Second, doubtedFor} {
+		r := Reservation{Limit: nameBackoff, Key: call.Only(Parts{Endpoint: true}), CoolUntil: epoch.Add(-after).UnixNano()}
+		s := newSteps(t, daily(100)).successor(0, r)
+		s.take(0)
+		if got, want := s.try(0, call).Allowed(), after >= doubtedFor; got != want {
+			t.Errorf("%v after its end: two go at once is %v, want %v", after, got, want)
+		}
+	}
+}
+
+// When one user was refused without a word, one call at a time finds out whether
+// all others are still served; after a restart too.
+func TestRestartAsksWhetherOthersAreServed(t *testing.T) {
+	for how, end := range endings() {
+		t.Run(how, func(t *testing.T) {
+			s := newSteps(t, daily(1000))
+			s.settle(0.1, s.take(0), Answer{})
+			s.settle(1, s.take(1), wait(0))
+			s = end(s, 1.1)
+			other := call
+			other.User = "other"
+			s.takeFor(1.2, other)
+			if d := s.try(1.2, other); d.Reason != Probing {
+				t.Errorf("a second call: %v, want one probe at a time", d.Reason)
+			}
+		})
+	}
+}
+
+// crash ends the broker of a world, and begins another later.
+func (w *world) crash(down time.Duration) {
+	end := w.now.Add(down)
+	for len(w.events) > 0 && !w.events[0].at.After(end) {
+		e := heap.Pop(&w.events).(event) // nobody is granted anything
+		w.now = e.at
+		e.do()
+	}
+	w.now = end
+	w.ledger = NewLedger(w.ledger.rules, w.rng.Uint64())
+	w.ledger.Restore(w.now, slices.Collect(maps.Values(w.store)))
+	w.blocked = map[string]*Bucket{}
+}
+
+// An upstream that only ever said 429 is not stampeded after a restart: what passes
+// is known, whether the broker was away for a moment or for minutes.
+func TestRestartGoverns(t *testing.T) {
+	for _, down := range []time.Duration{time.Second, 10 * time.Minute} {
+		up := &upstream{mute: true, limits: []trueLimit{{quota: 100, period: time.Minute}}}
+		w := newWorld(5, epoch, up, &Rules{API: "api"}, faults{rtt: 100 * time.Millisecond})
+		w.greedy("u", 30, 20*time.Millisecond)
+		w.run(epoch.Add(time.Hour))
+		refused, used := up.refused, up.counted
+		w.crash(down)
+		w.run(w.now.Add(10 * time.Minute))
+		t.Logf("down for %v: %d refused and %d used in an hour, then %d and %d in ten minutes", down, refused, used, up.refused-refused, up.counted-used)
+		if up.refused-refused > 15 || up.counted-used < 800 {
+			t.Errorf("down for %v: %d refused and %d used in ten minutes", down, up.refused-refused, up.counted-used)
+		}
+	}
+}
+
+// A governor that is not needed any more is not restored, nor one of garbage.
+func TestRestartForgetsGovernors(t *testing.T) {
+	now := at(at0(10 * 3600))
+	ago := func(d time.Duration) int64 { return int64(now.add(-d)) }
+	for name, tc := range map[string]struct {
+		r    Governor
+		kept bool
+	}{
+		"none":           {Governor{}, false},
+		"the first":      {Governor{RefusedAt: ago(cycle - 1)}, true},
+		"long ago":       {Governor{RefusedAt: ago(cycle)}, false},
+		"a rate":         {Governor{1000, time.Minute, ago(cycle + lasts*time.Minute - 1)}, true},
+		"let go":         {Governor{1000, time.Minute, ago(cycle + lasts*time.Minute)}, false},
+		"ahead":          {Governor{1000, time.Minute, ago(-time.Hour)}, true},
+		"negative":       {Governor{-5, time.Minute, ago(time.Second)}, false},
+		"of no climb":    {Governor{1000, -5, ago(time.Second)}, true},
+		"the most":       {Governor{1<<63 - 1, 1<<63 - 1, ago(time.Second)}, true},
+		"before it all":  {Governor{1000, time.Minute, -1 << 63}, false},
+		"of no instants": {Governor{1000, time.Minute, 0}, false},
+	} {
+		l := NewLedger(&Rules{API: "api"}, 1)
+		gate := l.gate(now, call, Parts{User: true})
+		gate.restoreGovernor(now, tc.r)
+		g := gate.governor()
+		if (g != nil) != tc.kept {
+			t.Errorf("%s: restored as %+v", name, g)
+		}
+		if g == nil || g.ceiling == 0 {
+			continue
+		}
+		g.granted(now)
+		if r := g.rate(now); r < minRate || r > MaxQuota || g.climb < minClimb || g.climb > maxClimb {
+			t.Errorf("%s: a rate of %d, to climb for %v", name, r, g.climb)
+		}
+	}
+}
