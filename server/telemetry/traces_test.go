@@ -103,9 +103,11 @@ func ask(wait time.Duration) *pb.AcquirePermitRequest {
 	}
 }
 
-// spans stops the traces and is all that was sent.
+// spans stops the traces and is all that was sent: a span ends after its call is
+// answered.
 func (r *rig) spans() tracetest.SpanStubs {
 	r.t.Helper()
+	synctest.Wait()
 	if err := r.traces.Stop(r.t.Context()); err != nil {
 		r.t.Error(err)
 	}
@@ -206,7 +208,6 @@ func TestTraceOfEachCall(t *testing.T) {
 			t.Error(err)
 		}
 		cancel()
-		synctest.Wait()
 
 		spans := r.spans()
 		var names []string
