@@ -44,6 +44,12 @@ type finding struct {
 	// many buckets.
 	since           instant
 	passed, buckets int64
+
+	// before is what an earlier owner found by a window that began at beforeAt; this
+	// one has counted so many turns for it unseen.
+	before   Window
+	beforeAt int64
+	lent     int64
 }
 
 // asking is what a bucket wants to know of the window that it is in.

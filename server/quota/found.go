@@ -16,11 +16,40 @@ type Finding struct {
 // be known to be seen as aligned.
 const narrowEnough = 20
 
+// After a restart what was found counts as so many turns that showed it, and is shown
+// until there were so many others.
+const (
+	lentWhole, lentPart = sureAfter + 1, 2
+	seenAnew            = 2
+)
+
+// restoreFound goes on with the kind of window that an earlier owner found, which this
+// owner's answers can soon refute.
+func (b *Bucket) restoreFound(now instant, r Reservation) {
+	old := b.found()
+	if !b.undeclared() || r.Found.Period <= 0 || old != nil && old.beforeAt >= r.Began {
+		return
+	}
+	f := &finding{since: now, before: r.Found, beforeAt: r.Began}
+	switch r.Found.Kind {
+	case Fixed:
+		f.lent, f.whole = lentWhole, lentWhole
+	case Sliding, Refill:
+		f.lent, f.part = lentPart, lentPart
+	default:
+		return
+	}
+	b.family.finding = f
+}
+
 // finds is the kind of window that the bucket's answers show.
 func (b *Bucket) finds(now instant) Finding {
 	f := b.found()
 	if f == nil || !b.undeclared() {
 		return Finding{}
+	}
+	if f.before.Kind != Unstated && f.whole+f.rolling() < f.lent+seenAnew {
+		return Finding{f.before, sure(f.lent, 0)}
 	}
 	for _, found := range []Finding{f.refill(b), f.refillOfNext(b, now), f.sliding(b), f.fixed(b)} {
 		if found != (Finding{}) {

@@ -33,10 +33,7 @@ func (tc *kindCase) play(seed uint64, d time.Duration) (w *world, share float64)
 	}
 	w = newWorld(seed, epoch, up, &Rules{API: "api", SendWithin: 2 * time.Second, Limits: []Limit{tc.declared}}, tc.faults)
 	if tc.steady {
-		each := time.Duration(float64(time.Second) / tc.rate / 1.1)
-		for at := time.Duration(0); at < d*6/5; at += each/2 + w.upTo(each) {
-			w.after(at, func() { w.want("u", 1) })
-		}
+		w.steady(tc.rate, d*6/5)
 	} else {
 		w.want("u", 1<<20)
 	}
@@ -45,6 +42,14 @@ func (tc *kindCase) play(seed uint64, d time.Duration) (w *world, share float64)
 	before := up.counted
 	w.run(warm.Add(d))
 	return w, float64(up.counted-before) / (tc.rate * d.Seconds())
+}
+
+// steady makes demand for as long of a little more than a rate.
+func (w *world) steady(rate float64, d time.Duration) {
+	each := time.Duration(float64(time.Second) / rate / 1.1)
+	for at := time.Duration(0); at < d; at += each/2 + w.upTo(each) {
+		w.after(at, func() { w.want("u", 1) })
+	}
 }
 
 func TestUseOfEveryKind(t *testing.T) {

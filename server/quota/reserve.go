@@ -30,6 +30,9 @@ type Reservation struct {
 	Per    Parts
 	Unit   string
 	Window Window
+	// Found is which kind of window answers showed, where nobody declared it; zero
+	// when it is declared, or they have not shown any.
+	Found Window
 	// CoolUntil is when a cool-down ends, in Unix nanoseconds, and CoolReason why
 	// it began; 0 and empty when there is none. CoolTurns says that the window has
 	// turned by then, so that it needs no probe; without that one is over only once
@@ -111,7 +114,7 @@ func (l *Ledger) Wanted(now time.Time) []Reservation {
 	var wanted []Reservation
 	for b := range l.wanting {
 		b.advance(t)
-		wanted = append(wanted, b.reservation())
+		wanted = append(wanted, b.reservation(t))
 	}
 	return wanted
 }
@@ -124,7 +127,7 @@ func (l *Ledger) Final(now time.Time) []Reservation {
 	var records []Reservation
 	for b := range l.all {
 		b.advance(t)
-		r := b.record()
+		r := b.record(t)
 		switch {
 		case b.stored():
 			r.Reserved, r.Settled = b.spent(), max(0, b.spent()-b.o)
@@ -140,8 +143,8 @@ func (l *Ledger) Final(now time.Time) []Reservation {
 }
 
 // reservation is the bucket's record with the next chunk.
-func (b *Bucket) reservation() Reservation {
-	r := b.record()
+func (b *Bucket) reservation(now instant) Reservation {
+	r := b.record(now)
 	if b.stored() {
 		spent := b.spent()
 		r.Reserved = min(max(spent+b.wanted(), b.reserved), b.quota)
@@ -151,11 +154,11 @@ func (b *Bucket) reservation() Reservation {
 }
 
 // record is the bucket's record but for what it has spent.
-func (b *Bucket) record() Reservation {
+func (b *Bucket) record(now instant) Reservation {
 	r := Reservation{
 		Limit: b.rule.Name, Key: b.Key(), Began: int64(b.ident),
 		Lo: int64(b.end.lo), Hi: int64(b.turnsBy()),
-		Quota: b.quota, Provenance: b.provenance,
+		Quota: b.quota, Provenance: b.provenance, Found: b.finds(now).Window,
 	}
 	if b.rule.Provenance == Told {
 		r.Per, r.Unit, r.Window = b.rule.Per, b.rule.Unit, b.rule.Window
@@ -292,6 +295,7 @@ func (b *Bucket) restore(now instant, r Reservation) {
 	}
 	b.cooldown.restore(now, r)
 	b.restoreGovernor(now, r.Governor)
+	b.restoreFound(now, r)
 	b.tellEnds(b.told || r.Hi != 0 && r.Reserved > 0)
 	period := b.rule.Window.period()
 	over := r.Hi != 0 && period > 0 && now >= instant(r.Hi).add(period)

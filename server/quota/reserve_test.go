@@ -146,7 +146,7 @@ func (s *steps) records(sec float64) []Reservation {
 	var records []Reservation
 	for b := range s.l.Buckets(Scope{}) {
 		if b.stored() {
-			r := b.reservation()
+			r := b.reservation(at(at0(sec)))
 			r.Reserved, r.Settled = b.reserved, b.settled
 			records = append(records, r)
 		}

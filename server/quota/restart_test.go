@@ -194,3 +194,52 @@ func TestRestartForgetsGovernors(t *testing.T) {
 		}
 	}
 }
+
+// What kind of window an upstream has that nobody declared is known after a restart.
+func TestRestartKnowsTheKind(t *testing.T) {
+	for name, o := range oracles() {
+		for _, quota := range []int64{0, o.quota} {
+			limit := declared(quota, Window{})
+			if quota == 0 {
+				limit.Provenance = Nobody
+			}
+			tc := kindCase{declared: limit, meter: o.meter, limits: o.limits, faults: faults{rtt: 100 * time.Millisecond}, rate: o.rate, steady: true}
+			w, _ := tc.play(5, 20*oraclePeriod)
+			found, b := w.found()
+			refused, asks := w.up.refused, b.asks()
+			w.crash(5 * time.Second)
+			again, b := w.found()
+			if again.Window.Kind != found.Window.Kind || again.Confidence <= 0.5 || again.Confidence > 0.9 || b.asks() != asks {
+				t.Errorf("%s: found %v before, asking is %v; %v, %.2f, after, asking is %v", name, found.Window, asks, again.Window, again.Confidence, b.asks())
+			}
+			w.steady(o.rate, 10*oraclePeriod)
+			w.run(w.now.Add(10 * oraclePeriod))
+			last, _ := w.found()
+			if w.up.refused > refused || last == (Finding{}) {
+				t.Errorf("%s: %d refused, and then %d; found %v", name, refused, w.up.refused-refused, last.Window)
+			}
+		}
+	}
+}
+
+// What an earlier owner found and is not so, or not any more, is refuted by answers.
+func TestRestartRefutesTheKind(t *testing.T) {
+	for name, kind := range map[string]WindowKind{"phase": Sliding, "counter": Fixed, "gcra, next": Fixed, "slow, next": Fixed} {
+		o := oracles()[name]
+		tc := kindCase{declared: declared(o.quota, Window{}), meter: o.meter, limits: o.limits, faults: faults{rtt: 100 * time.Millisecond}, rate: o.rate, steady: true}
+		w, _ := tc.play(5, oraclePeriod)
+		for id, r := range w.store {
+			r.Found = Window{Kind: kind, Period: oraclePeriod}
+			w.store[id] = r
+		}
+		refused := w.up.refused
+		w.crash(time.Second)
+		w.steady(o.rate, 30*oraclePeriod)
+		w.run(w.now.Add(30 * oraclePeriod))
+		f, _ := w.found()
+		t.Logf("%s: %d refused, found %v", name, w.up.refused-refused, f.Window)
+		if w.up.refused-refused > 3 || f.Window.Kind == kind {
+			t.Errorf("%s: %d refused after a restart, and found %v", name, w.up.refused-refused, f.Window)
+		}
+	}
+}

@@ -47,6 +47,11 @@ const (
 	fieldCeiling
 	fieldClimb
 	fieldRefusedAt
+	fieldFoundKind
+	fieldFoundPeriod
+	fieldFoundAligned
+	fieldFoundFirstUse
+	fieldFoundBurst
 )
 
 // encode is the payload of a record. It fails for a time zone that could not be
@@ -73,6 +78,7 @@ func encode(r quota.Reservation) ([]byte, error) {
 	b = appendInt(b, fieldCoolTurns, number(r.CoolTurns))
 	b = appendInt(b, fieldFinal, number(r.Final))
 	b = appendGovernor(b, r.Governor)
+	b = appendFound(b, r.Found)
 	b = appendLesson(b, r.Lesson)
 	return appendWindowOf(b, r.Window)
 }
@@ -86,6 +92,14 @@ func appendScope(b []byte, s quota.Scope) []byte {
 		b = appendItem(appendItem(b, fieldLabels, name), fieldLabels, value)
 	}
 	return b
+}
+
+func appendFound(b []byte, w quota.Window) []byte {
+	b = appendInt(b, fieldFoundKind, int64(w.Kind))
+	b = appendInt(b, fieldFoundPeriod, int64(w.Period))
+	b = appendInt(b, fieldFoundAligned, number(w.Aligned))
+	b = appendInt(b, fieldFoundFirstUse, number(w.FirstUse))
+	return appendInt(b, fieldFoundBurst, w.Burst)
 }
 
 func appendGovernor(b []byte, g quota.Governor) []byte {
@@ -176,7 +190,7 @@ func labelsOf(list []string) (quota.Labels, error) {
 
 // check reports numbers that stand for a word, and for none that is known.
 func check(r quota.Reservation) error {
-	if r.Provenance > quota.Learned || r.Window.Kind > quota.Concurrent || r.Window.Unit > quota.Month {
+	if r.Provenance > quota.Learned || max(r.Window.Kind, r.Found.Kind) > quota.Concurrent || r.Window.Unit > quota.Month {
 		return corrupt("a record has a word that this version does not know")
 	}
 	return nil
@@ -184,7 +198,7 @@ func check(r quota.Reservation) error {
 
 // take puts a field where it belongs; one that is not known is ignored.
 func take(r *quota.Reservation, l *lists, f field) {
-	if takeText(r, l, f) || takeWindow(&r.Window, f) || takeLesson(&r.Lesson, f) || takeGovernor(&r.Governor, f) {
+	if takeText(r, l, f) || takeWindow(&r.Window, f) || takeLesson(&r.Lesson, f) || takeGovernor(&r.Governor, f) || takeFound(&r.Found, f) {
 		return
 	}
 	switch f.number { //nolint:exhaustive // a number that is not known is ignored
@@ -227,6 +241,25 @@ func takeWindow(w *quota.Window, f field) bool {
 	case fieldWindowCounter:
 		w.Counter = f.value != 0
 	case fieldWindowBurst:
+		w.Burst = f.value
+	default:
+		return false
+	}
+	return true
+}
+
+// takeFound is take for the fields of the window that was found.
+func takeFound(w *quota.Window, f field) bool {
+	switch f.number {
+	case fieldFoundKind:
+		w.Kind = quota.WindowKind(word(f))
+	case fieldFoundPeriod:
+		w.Period = time.Duration(f.value)
+	case fieldFoundAligned:
+		w.Aligned = f.value != 0
+	case fieldFoundFirstUse:
+		w.FirstUse = f.value != 0
+	case fieldFoundBurst:
 		w.Burst = f.value
 	default:
 		return false

@@ -39,6 +39,10 @@ func genRecord(t *rapid.T) quota.Reservation {
 			Zone: rapid.SampledFrom([]*time.Location{nil, time.UTC, time.Local}).Draw(t, "zone"),
 		},
 		CoolUntil: number("until"), CoolReason: text("reason"), CoolTurns: rapid.Bool().Draw(t, "turns"),
+		Found: quota.Window{
+			Kind: quota.WindowKind(rapid.IntRange(0, int(quota.Concurrent)).Draw(t, "found kind")), Period: time.Duration(number("found period")),
+			Aligned: rapid.Bool().Draw(t, "found aligned"), FirstUse: rapid.Bool().Draw(t, "found first use"), Burst: number("found burst"),
+		},
 		Governor: quota.Governor{Ceiling: number("ceiling"), Climb: time.Duration(number("climb")), RefusedAt: number("refused at")},
 		Lesson: quota.Lesson{
 			Confirmed: number("confirmed"), ConfirmedAt: number("confirmed at"), Full: number("full"),
@@ -51,7 +55,7 @@ func genRecord(t *rapid.T) quota.Reservation {
 // Every field comes back as it was; a field that is added to quota.Reservation
 // and not here fails this.
 func TestRecordRoundTrip(t *testing.T) {
-	if n := reflect.TypeFor[quota.Reservation]().NumField(); n != 18 {
+	if n := reflect.TypeFor[quota.Reservation]().NumField(); n != 19 {
 		t.Errorf("a reservation has %d fields: record and generate all of them", n)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -120,7 +124,7 @@ func TestRecordOfVersion1(t *testing.T) {
 
 // A word that a later version may write is refused, not taken for another.
 func TestUnknownWordsAreRefused(t *testing.T) {
-	for _, n := range []protowire.Number{fieldProvenance, fieldWindowKind, fieldWindowUnit} {
+	for _, n := range []protowire.Number{fieldProvenance, fieldWindowKind, fieldWindowUnit, fieldFoundKind} {
 		for _, v := range []int64{-1, int64(quota.Concurrent) + 1, 255, 256, 1 << 40} {
 			if _, err := decode(appendInt(nil, n, v)); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("field %d of %d: %v", n, v, err)

@@ -73,8 +73,8 @@ func FinalGivesBack(t testing.TB, s broker.Store) {
 }
 
 // LearnedIsKept checks that what was learned of a bucket is recorded: the
-// quota, who told it and how sure that is, what a told limit counts, and its window
-// with its time zone. A later write says what holds by then, also that nothing does.
+// quota, who told it and how sure that is, what a told limit counts, its window
+// with its time zone, and the one that was found. A later write says what holds by then, also that nothing does.
 func LearnedIsKept(t testing.TB, s broker.Store) {
 	vienna, err := time.LoadLocation("Europe/Vienna")
 	if err != nil {
@@ -96,10 +96,10 @@ func LearnedIsKept(t testing.TB, s broker.Store) {
 	learned.Provenance, learned.Window = quota.Learned, quota.Window{Kind: quota.Sliding, Period: time.Nanosecond}
 	learned.Lesson = quota.Lesson{Confirmed: 3, ConfirmedAt: 900, Full: 5, Watched: true, Counted: 6}
 	leaky := record("told-leaky", "", 1_000, 7, 7)
+	leaky.Found = quota.Window{Kind: quota.Sliding, Period: time.Minute, Aligned: true, FirstUse: true, Burst: 7}
 	leaky.Provenance, leaky.Window = quota.Told, quota.Window{Kind: quota.Refill, Period: time.Second, Burst: 40}
-	firstUse := record("told-first-use", "", 1_000, 7, 7)
+	firstUse, counter := record("told-first-use", "", 1_000, 7, 7), record("told-counter", "", 1_000, 7, 7)
 	firstUse.Provenance, firstUse.Window = quota.Told, quota.Window{Kind: quota.Fixed, Period: time.Minute, FirstUse: true}
-	counter := record("told-counter", "", 1_000, 7, 7)
 	counter.Provenance, counter.Window = quota.Told, quota.Window{Kind: quota.Sliding, Period: time.Minute, Counter: true}
 
 	epoch, _ := own(t, s, shard)
