@@ -67,6 +67,7 @@ func (b *Bucket) promise(now instant) int64 {
 // follow learns what others take from an answer that has been settled.
 func (b *Bucket) follow(w *news) {
 	foreign := b.foreign()
+	w.beyond = foreign > 0
 	if b.drift() == nil {
 		if foreign == 0 {
 			return

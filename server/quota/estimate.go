@@ -65,11 +65,11 @@ func (e *estimate) perCall(step int64) (cost int64, ok bool) {
 
 // costOf is what a call takes of a bucket: what its caller says, and more where
 // calls of its endpoint took more than was said; else what the rules say of the
-// endpoint, else one request. Of any other unit it is guessed: what was learned of
+// endpoint, else one request, or as many as its calls were seen to weigh. Of any other unit it is guessed: what was learned of
 // the endpoint, or of all calls.
 func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, guessed bool) {
 	if len(stated)+len(l.rules.Costs) == 0 && b.rule.countsRequests() {
-		return 1, false
+		return b.weigh(endpoint), false
 	}
 	unit := b.rule.Counts()
 	if len(stated) > 0 {
@@ -83,7 +83,7 @@ func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, g
 		}
 	}
 	if unit == Requests {
-		return 1, false
+		return b.weigh(endpoint), false
 	}
 	return b.guess(endpoint), true
 }
@@ -110,7 +110,7 @@ func (b *Bucket) guess(endpoint string) int64 {
 	if n, ok := b.costs[endpoint].perCall(b.step()); ok {
 		return min(n, most)
 	}
-	if n, ok := b.costs[""].perCall(b.step()); ok {
+	if n, ok := b.overall.perCall(b.step()); ok {
 		return min(n, most)
 	}
 	if b.rule.Unit == Share {
@@ -121,7 +121,7 @@ func (b *Bucket) guess(endpoint string) int64 {
 
 // guesses reports whether what calls take of the bucket is guessed from its numbers,
 // so that these cannot tell who took it.
-func (b *Bucket) guesses() bool { return b.rule.Unit == Share || b.costs[""] != nil }
+func (b *Bucket) guesses() bool { return b.rule.Unit == Share || b.overall != nil }
 
 // step is how much the bucket's numbers may have fallen without being told: shares
 // are told in whole percent.
@@ -133,8 +133,7 @@ func (b *Bucket) step() int64 {
 }
 
 // learnTold learns what the report of a call of this endpoint says that it took, of
-// which its caller had said something before. An endpoint of the name "" is no
-// different from one of which nothing is known.
+// which its caller had said something before.
 func (b *Bucket) learnTold(endpoint string, cost, said int64) {
 	if cost == 0 || b.rule.countsRequests() {
 		return
@@ -151,7 +150,10 @@ func (b *Bucket) learnFall(w *news, before int64, heardAt instant) {
 		return
 	}
 	if heardAt >= b.turned && heardAt != 0 && before >= b.m {
-		b.learned("").saw(before-b.m, d.guessed, b.quota)
+		if b.overall == nil {
+			b.overall = &estimate{}
+		}
+		b.overall.saw(before-b.m, d.guessed, b.quota)
 	}
 	d.guessed = 0
 }

@@ -14,9 +14,13 @@ type family struct {
 	home *Scope
 	// kins is by place.
 	kins map[string]*kin
-	// costs is what calls take that do not say it, by endpoint, and under "" of
-	// all; nil while nothing was learned.
-	costs map[string]*estimate
+	// costs is what calls take that do not say it, by endpoint, as their reports have
+	// it; overall is that of all, as numbers do. Nil while nothing was learned.
+	costs   map[string]*estimate
+	overall *estimate
+	// weights is how many requests a call takes, by endpoint; nil as long as numbers
+	// never fell by more than one for each.
+	weights map[string]*weight
 	// finding is what answers show of windows that are not declared; nil when there
 	// is nothing to find out, or nothing was told.
 	finding *finding
@@ -115,6 +119,17 @@ func (l *Ledger) kin(rule *Limit, s Scope) *kin {
 	return k
 }
 
+// all yields the buckets of the limit. They may be dropped meanwhile.
+func (f *family) all(yield func(*Bucket) bool) {
+	for _, k := range f.kins {
+		for b := range k.all {
+			if !yield(b) {
+				return
+			}
+		}
+	}
+}
+
 // find is the bucket of this limit and key, nil when there is none.
 func (l *Ledger) find(limit string, key Scope) *Bucket {
 	if f := l.families[limit]; f != nil {
@@ -181,11 +196,9 @@ func (l *Ledger) drop(b *Bucket) {
 // all yields every bucket, in no order. Buckets may be dropped meanwhile.
 func (l *Ledger) all(yield func(*Bucket) bool) {
 	for _, f := range l.families {
-		for _, k := range f.kins {
-			for b := range k.all {
-				if !yield(b) {
-					return
-				}
+		for b := range f.all {
+			if !yield(b) {
+				return
 			}
 		}
 	}

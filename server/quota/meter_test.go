@@ -17,11 +17,7 @@ type meter interface {
 // arriveAt counts a call by the upstream's meter.
 func (u *upstream) arriveAt(now time.Time) told {
 	t := told{quota: u.meter.all(), ok: u.meter.take(now)}
-	if t.ok {
-		u.counted++
-	} else {
-		u.refused++
-	}
+	u.note(t.ok, now)
 	t.remaining = u.meter.left(now)
 	t.reset = time.Duration(u.rounding.seconds(u.meter.reset(now))) * time.Second
 	return t

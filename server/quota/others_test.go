@@ -202,3 +202,21 @@ func TestOldNumberNearTheEnd(t *testing.T) {
 	s.denied(2.2, Exhausted)
 	s.take(63) // the next window
 }
+
+// Nor does it matter that calls have no endpoint, and that one reported what it took:
+// others are still told from them.
+func TestOthersBesideCallsWithoutEndpoint(t *testing.T) {
+	points := Limit{Name: "points", Quota: 1000, Unit: "points", Window: Window{Kind: Fixed, Period: time.Hour, Aligned: true}, Provenance: Configured}
+	l := NewLedger(&Rules{API: "api", Limits: []Limit{points}}, 1)
+	r := Request{Scope: Scope{API: "api", App: "app"}, Costs: Costs{"points": 10}}
+	answer := func(left int64) Answer {
+		a := numbers(1000, left)
+		a.Observations[0].Unit, a.Costs = "points", Costs{"points": 10}
+		return a
+	}
+	l.Settle(epoch.Add(time.Second), granted(t, l, epoch, r), answer(990))
+	l.Settle(epoch.Add(2*time.Second), granted(t, l, epoch.Add(time.Second), r), answer(950))
+	if st := l.Status(epoch.Add(2*time.Second), l.find("points", Scope{API: "api", App: "app"})); st.Others != 30 {
+		t.Errorf("others took %d, want 30", st.Others)
+	}
+}

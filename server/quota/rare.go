@@ -47,6 +47,9 @@ type doubts struct {
 	// guessed counts the calls answered since the last numbers whose cost nobody
 	// knew.
 	guessed int64
+	// sights are the numbers of this window between which it is measured what calls
+	// weigh; nil as long as they fall by one for each.
+	sights *sights
 }
 
 // confirmsRise reports whether a call granted then is the second to say that more

@@ -29,6 +29,9 @@ type news struct {
 	quota, remaining int64
 	// tighten says that the call had no permit: it may only tighten.
 	tighten bool
+	// counted says that what remains is of this window, and counts the call; beyond
+	// that more was taken than can be our own.
+	counted, beyond bool
 	// by is the caller that reports, and alone is true when nobody else does.
 	by    string
 	alone bool
@@ -167,8 +170,10 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 	case r == Unknown:
 		return saysNothing
 	case r <= b.m:
+		w.counted = true
 		effect = b.fall(w)
 	case w.granted < b.tm || w.tighten:
+		w.counted = true
 		return "overtaken by a later answer: ignored"
 	case b.doubtful || b.confirmsRise(w.granted):
 		if b.endless() {

@@ -228,11 +228,17 @@ func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	if w.remaining != Unknown || w.reset.known() || w.blocked {
 		kept = l.remember(b, s, w)
 	}
+	if b.weights != nil {
+		l.weighMore(s, b, w)
+	}
 	if effect := b.settle(w); kept != nil {
 		kept.effect = effect
 	}
 	if w.guessed && w.passed {
 		b.learnFall(w, before, heardAt)
+	}
+	if b.puzzles(w) {
+		l.learnWeight(s, b, w)
 	}
 	if b.doubts != nil {
 		l.strike(b)

@@ -33,11 +33,16 @@ type upstream struct {
 	bare, mute bool
 	refused    int
 	counted    int
-	history    []int64 // counts of the first limit's complete windows
-	taken      []int64 // what others took of each of these
-	lag        int64   // how much too low the use is that lagging tells of: some nodes lag
-	lagging    func() bool
-	told       []int64 // what remained after each call
+	// weight is what a call to an endpoint takes; nil is one. What is refused takes
+	// as much where wasteful. refusedAt is when each was.
+	weight    func(endpoint string, now time.Time) int64
+	wasteful  bool
+	refusedAt []time.Time
+	history   []int64 // counts of the first limit's complete windows
+	taken     []int64 // what others took of each of these
+	lag       int64   // how much too low the use is that lagging tells of: some nodes lag
+	lagging   func() bool
+	told      []int64 // what remained after each call
 	// dateAhead is how far the clock that writes Date is ahead of the limiter's.
 	dateAhead time.Duration
 	ahead     time.Duration // its clock, of ours
@@ -90,25 +95,21 @@ func (u *upstream) arrive(user string, now time.Time) told {
 	if u.meter != nil {
 		return u.arriveAt(now)
 	}
-	ok := true
+	ok, cost := true, u.cost(user, now)
 	var refusing trueLimit
 	for i, l := range u.limits {
-		if ok && u.window(i, user, now).count >= l.quota {
+		if ok && u.window(i, user, now).count+cost > l.quota {
 			ok, refusing = false, l
 		}
 	}
-	if ok {
-		u.counted++
-	} else {
-		u.refused++
-	}
+	u.note(ok, now)
 	var t told
 	for i, l := range u.limits {
 		w := u.window(i, user, now)
-		if ok {
-			w.count++
+		if ok || u.wasteful {
+			w.count += cost
 		}
-		if left := l.quota - w.count; i == 0 || left < t.remaining {
+		if left := max(0, l.quota-w.count); i == 0 || left < t.remaining {
 			secs := u.rounding.seconds(w.ends.Sub(now))
 			t = told{quota: l.quota, remaining: left, reset: time.Duration(secs) * time.Second}
 			if u.epoch {
@@ -125,4 +126,23 @@ func (u *upstream) arrive(user string, now time.Time) told {
 	t.ok, t.refusing = ok, refusing
 	u.told = append(u.told, t.remaining)
 	return t
+}
+
+// cost is what a call takes of every limit.
+func (u *upstream) cost(caller string, now time.Time) int64 {
+	if u.weight == nil {
+		return 1
+	}
+	_, endpoint := callerOf(caller)
+	return u.weight(endpoint, now)
+}
+
+// note counts a call that was taken, or refused.
+func (u *upstream) note(ok bool, now time.Time) {
+	if ok {
+		u.counted++
+	} else {
+		u.refused++
+		u.refusedAt = append(u.refusedAt, now)
+	}
 }
