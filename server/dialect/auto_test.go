@@ -130,7 +130,7 @@ func TestPeerBug5and16RefusalWithoutCounts(t *testing.T) {
 		fields []string
 		wait   time.Duration
 	}{
-		{"Retry-After only, as of a global limit", []string{"Retry-After", "65", "X-RateLimit-Global", "true"}, 65 * time.Second},
+		{"Retry-After only", []string{"Retry-After", "65"}, 65 * time.Second},
 		{"a reset only", []string{"X-RateLimit-Reset", "60"}, minute},
 		{"a reset and Retry-After", []string{"X-RateLimit-Reset", "60", "Retry-After", "5"}, 5 * time.Second},
 		{"nothing", nil, 0},
@@ -148,6 +148,42 @@ func TestPeerBug16SharedLimit(t *testing.T) {
 	a := auto{}.Read(refusal("Retry-After", "1337", "X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "9")).Answer
 	if a.Verdict != quota.Refused || a.RetryAfter != 1337*time.Second || len(a.Observations) != 1 || a.Observations[0].Blocked || a.Observations[0].Remaining != 9 {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestPeerBug16GlobalAndShared: Discord's refusals, as it documents them, of all
+// calls and of what others share too. What they tell of the call's own limit is
+// nothing to be blamed for it.
+func TestPeerBug16GlobalAndShared(t *testing.T) {
+	own := []string{"Retry-After", "65", "X-RateLimit-Limit", "10", "X-RateLimit-Remaining", "0", "X-RateLimit-Bucket", "abcd1234"}
+	global := quota.Observation{Limit: "global", Says: true, Remaining: quota.Unknown, Blocked: true}
+	seen := quota.Observation{Limit: "abcd1234", Quota: 10}
+	blocked := seen
+	blocked.Blocked = true
+	for _, c := range []struct {
+		name    string
+		fields  []string
+		verdict quota.Verdict
+		want    []quota.Observation
+		ignored int
+	}{
+		{"global", []string{"Retry-After", "65", "X-RateLimit-Global", "true", "X-RateLimit-Scope", "global"}, quota.Refused, []quota.Observation{global}, 0},
+		{"before there was a scope", []string{"Retry-After", "65", "X-RateLimit-Global", "True"}, quota.Refused, []quota.Observation{global}, 0},
+		{"global, with numbers", append(own, "X-RateLimit-Scope", "global"), quota.Refused, []quota.Observation{seen, global}, 0},
+		{"shared", append(own, "X-RateLimit-Scope", "shared"), quota.Overloaded, []quota.Observation{seen}, 0},
+		{"user", append(own, "X-RateLimit-Scope", "user"), quota.Refused, []quota.Observation{blocked}, 0},
+		{"not global", append(own, "X-RateLimit-Global", "false"), quota.Refused, []quota.Observation{blocked}, 0},
+		{"another", append(own, "X-RateLimit-Scope", "ip"), quota.Refused, []quota.Observation{blocked}, 1},
+	} {
+		reading := auto{}.Read(refusal(c.fields...))
+		a := reading.Answer
+		if a.Verdict != c.verdict || a.RetryAfter != 65*time.Second || !slices.Equal(a.Observations, c.want) || len(reading.Ignored) != c.ignored {
+			t.Errorf("%s: %+v, ignored %v", c.name, a, reading.Ignored)
+		}
+		passed := auto{}.Read(answerOf(200, c.fields...)).Answer
+		if passed.Verdict != quota.Passed || slices.ContainsFunc(passed.Observations, func(o quota.Observation) bool { return o.Blocked }) {
+			t.Errorf("%s, of a call that passed: %+v", c.name, passed)
+		}
 	}
 }
 
@@ -216,7 +252,7 @@ func TestIgnoredSaysWhy(t *testing.T) {
 		{"X-RateLimit-Reset", "5", "a reset without a limit or what is left of it"},
 		{"X-RateLimit-Reset-After", "2026-01-01T12:00:05Z", "not a duration"},
 		{"X-RateLimit-Window", "-5", "no plausible window"},
-		{"X-RateLimit-Scope", "user", "no field that is known"},
+		{"X-RateLimit-Flavour", "user", "no field that is known"},
 		{"X-RateLimit-Name", strings.Repeat("n", 100), "not a name"},
 		{"X-RateLimit-Limit", strings.Repeat(" ", 2000), "the value is too long"},
 		{"X-RateLimit-Limit-" + strings.Repeat("n", 100), "5", "too long, or no name"},

@@ -20,8 +20,10 @@
 // A count is a decimal number in ASCII digits: "57", "57.0", "+57", "057". Less
 // than zero is zero, more than [quota.MaxQuota] is that; a remaining is rounded
 // down and a use up. A limit of 0 was not told, and one below zero means that
-// there is none. Anything else ("NaN", "1e3", "0x10", "1_000", "unlimited") is
-// ignored, with a reason. A value that was sent twice, or joined by commas, is
+// there is none. A 429 that has 0 left of 0 is about something else than what these
+// fields tell of otherwise (in Okta the calls under way), and its reset is when to
+// come back. Anything else ("NaN", "1e3", "0x10", "1_000", "unlimited") is ignored,
+// with a reason. A value that was sent twice, or joined by commas, is
 // read once when it is the same; when it differs the worst for us holds: the
 // lowest limit and remaining, the greatest use, the latest reset. Lists of
 // different limits with as many counts are several buckets, by position.
@@ -51,7 +53,9 @@
 // # What counts as a refusal
 //
 // A 429 is one. A 503 with Retry-After is an upstream that protects itself, and
-// nobody's quota is spent. Nothing else is, a 403 least of all: it takes more
+// nobody's quota is spent; so is, in "auto", a 429 with X-RateLimit-Scope: shared.
+// One with X-RateLimit-Global: true, or with that scope, is about all calls of the
+// application, whatever else it tells of. Nothing else is, a 403 least of all: it takes more
 // than a status to know a 403 from a missing right, and "meta" has more.
 //
 // An answer out of a cache (Age above zero, or X-From-Cache) is no news: it

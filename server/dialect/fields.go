@@ -26,6 +26,7 @@ type field struct{ name, value string }
 type reader struct {
 	clock   clock
 	cached  bool
+	refused bool
 	fields  []field
 	ignored []Ignored
 	// parsed counts the members of lists, to bound the time.
@@ -48,7 +49,7 @@ func newReader(resp Response, wants Wants) *reader {
 		}
 	}
 	r.clock = newClock(date, resp.Received)
-	r.cached = r.fromCache()
+	r.cached, r.refused = r.fromCache(), resp.Status == statusTooManyRequests
 	return r
 }
 

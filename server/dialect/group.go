@@ -128,6 +128,10 @@ func (t *table) observation(g *group, i, n int) (o quota.Observation, ok bool) {
 	if leftTold {
 		o.Remaining = left.floor()
 	}
+	if t.refused && limited && o.Quota == 0 && o.Remaining == 0 {
+		t.ignore(g.label(), "none left of a limit of 0: not of the limit that these fields tell of else")
+		o.Remaining = quota.Unknown
+	}
 	if usedTold {
 		t.count(g, &o, used.ceil(), left.neg)
 	}

@@ -26,6 +26,7 @@ func (r *reader) read(parse func(string) (told, string)) []quota.Observation {
 		switch {
 		case f.name == "ratelimit-policy":
 			t.policyField(f)
+		case f.name == fieldScope, f.name == fieldGlobal: // of a refusal: see scope
 		case strings.Contains(f.name, "rate"): // what else is wanted, all dialects read alike
 			t.plainField(f)
 		}

@@ -176,7 +176,9 @@ func (s *answerState) named(o *Observation, c *claim) *Bucket {
 		return nil
 	}
 	for _, b := range s.route {
-		if b.rule.Per == o.Per && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
+		// Of those that the upstream has names for, one of another name is another.
+		other := o.Limit != "" && b.rule.Provenance == Told
+		if !other && b.rule.Per == o.Per && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
 			return b
 		}
 	}

@@ -236,3 +236,21 @@ func TestToldLimitHoldsItsOwn(t *testing.T) {
 	}
 	s.denied(2.1, Exhausted)
 }
+
+// Of a limit that the upstream names, what it says of one of another name is no news,
+// though both count the same calls.
+func TestNamedLimitsAreApart(t *testing.T) {
+	s := newSteps(t)
+	own := numbersReset(10, 8, 10*time.Minute)
+	own.Observations[0].Limit = "route"
+	s.settle(0.1, s.take(0), own)
+	global := Answer{Verdict: Refused, RetryAfter: time.Minute, Observations: []Observation{{Limit: "global", Says: true, Remaining: Unknown, Blocked: true}}}
+	s.settle(1, s.take(1), global)
+	if d := s.denied(2, CoolingDown); d.Bucket.Name() != "global" {
+		t.Errorf("held back by %s", d.Bucket.Name())
+	}
+	s.retryAt(s.denied(2, CoolingDown), 61)
+	if b := s.bucketOf("route"); b.state != Open || b.quota != 10 {
+		t.Errorf("the other limit is %v, of %d", b.state, b.quota)
+	}
+}
