@@ -39,14 +39,17 @@ func (l *Ledger) attribute(s *answerState, observations []Observation) tellings 
 // by which it can be counted, as far as nothing contradicts it. They are good until
 // the next call.
 func (l *Ledger) whose(s *answerState, o *Observation, told tellings) ([]*Bucket, *claim) {
-	c := l.claims[claimOf(o)]
+	var c *claim
+	if len(l.claims) > 0 {
+		c = l.claims[claimOf(o)]
+	}
 	b := s.named(o, c)
 	switch {
 	case b == nil && o.Says || b != nil && told.of(b) != nil:
-		b = l.tell(s.now, s.scope, o)
+		b = l.tell(s.now, *s.scope, o)
 	case b == nil && o.Quota == 0 && c == nil:
 		if b = s.widest(o); b == nil {
-			b = l.tell(s.now, s.scope, o)
+			b = l.tell(s.now, *s.scope, o)
 		}
 	case b == nil:
 		return l.claimants(s, o, told)
@@ -77,7 +80,7 @@ func (l *Ledger) claimants(s *answerState, o *Observation, told tellings) ([]*Bu
 	ok = ok && s.verdict == Passed && !s.tighten && s.counts(c.unit)
 	if len(configured) == 0 {
 		for i, per := range openParts() {
-			if ok && i < 3 && per.Applies(s.scope) {
+			if ok && i < 3 && per.Applies(*s.scope) {
 				l.testify(s, c, per, &seen)
 			}
 		}
@@ -122,7 +125,7 @@ func (l *Ledger) invented(of []*Bucket, s *answerState, c *claim, o *Observation
 	standing := make([]Parts, 0, len(parts))
 	for _, per := range parts {
 		x := c.candidate(per)
-		if x.out || !per.Applies(s.scope) {
+		if x.out || !per.Applies(*s.scope) {
 			continue
 		}
 		held := slices.ContainsFunc(standing, func(wide Parts) bool { return wide.holds(per) })
@@ -131,7 +134,7 @@ func (l *Ledger) invented(of []*Bucket, s *answerState, c *claim, o *Observation
 			l.invent(s, c, x, o)
 		}
 		if x.rule != nil {
-			of = append(of, l.bucket(s.now, x.rule, s.scope))
+			of = append(of, l.bucket(s.now, x.rule, *s.scope))
 		}
 	}
 	return of
@@ -144,7 +147,7 @@ func (l *Ledger) invent(s *answerState, c *claim, x *candidate, o *Observation) 
 		return
 	}
 	x.rule = &Limit{Name: name, Per: x.per, Unit: o.Unit, Quota: o.Quota, Window: o.Window, Provenance: Told}
-	l.introduce(s.now, x.rule, s.scope)
+	l.introduce(s.now, x.rule, *s.scope)
 }
 
 // tellings are the observations of one answer by what they speak of: a few at
@@ -203,7 +206,7 @@ func (l *Ledger) accuse(s *answerState, o *Observation, of []*Bucket, c *claim) 
 	for _, b := range all {
 		long := reset.lo > s.now.add(time.Minute)
 		switch {
-		case c != nil && !foreseen && !slices.Contains(fresh, b), c.mayBeUsers(s.scope) && !foreseen && long && !b.rule.Per.User:
+		case c != nil && !foreseen && !slices.Contains(fresh, b), c.mayBeUsers(*s.scope) && !foreseen && long && !b.rule.Per.User:
 			s.vague = s.vague.with(reset)
 		default:
 			s.blame(b)

@@ -58,13 +58,14 @@ func grant(b testing.TB, l *Ledger, now time.Time, s Scope, into *Permit) *Permi
 // answers tell what nobody else takes of, until the next midnight.
 func calls(b testing.TB, a Answer) func() {
 	l := NewLedger(&Rules{API: "api", Limits: benchLimits(3)}, 1)
-	now, midnight, left := epoch, epoch.Add(12*time.Hour), MaxQuota
+	now, midnight, left := epoch, 12*time.Hour, MaxQuota
 	var room Permit
 	return func() {
 		now = now.Add(time.Microsecond)
+		midnight -= time.Microsecond
 		left--
 		for i := range a.Observations {
-			a.Observations[i].Remaining, a.Observations[i].Reset.After = left, midnight.Sub(now)
+			a.Observations[i].Remaining, a.Observations[i].Reset.After = left, midnight
 		}
 		l.Advance(now)
 		if !l.Take(now, Request{Scope: call, Into: &room}).Allowed() {

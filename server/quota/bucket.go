@@ -44,7 +44,8 @@ type Bucket struct {
 	cooldown
 	ledgerState
 
-	// kind is what only some kinds of window need; nil for the others.
+	// kind is what only some kinds of window need; nil for one that only turns, at
+	// an end that is told or declared, as most do.
 	kind *kindState
 	// doubts is nil while there are none.
 	doubts *doubts
@@ -108,14 +109,20 @@ func (b *Bucket) available() int64 {
 // confirmed is what the upstream's numbers leave us: the lowest remaining less
 // all that may not be counted in it.
 func (b *Bucket) confirmed() int64 {
-	if b.m == unbounded || b.concurrent() || b.slides() || b.logged() && (b.m == b.quota || b.kind.log.foreign == 0) {
+	if b.m == unbounded || b.kind != nil && b.countsAlone() {
 		return unbounded
 	}
 	left := b.m - (b.a - b.aCov)
-	if b.alone() {
+	if b.a > b.aCov && b.alone() {
 		left = max(left, min(b.m, b.quota-b.n-b.lost))
 	}
 	return left
+}
+
+// countsAlone reports whether the bucket's window is of a kind that its numbers do
+// not bound: our own count does.
+func (b *Bucket) countsAlone() bool {
+	return b.concurrent() || b.slides() || b.logged() && (b.m == b.quota || b.kind.log.foreign == 0)
 }
 
 // alone reports whether we are the only consumer, as far as numbers ever showed, and
@@ -130,13 +137,13 @@ func (b *Bucket) own() int64 {
 	switch {
 	case b.quota == 0:
 		return unbounded
+	case b.kind == nil:
 	case b.concurrent():
 		return b.quota
 	case b.logged():
 		return b.quota - b.held()
-	default:
-		return b.quota - b.n
 	}
+	return b.quota - b.n
 }
 
 // advance does what time alone does to the bucket.
@@ -173,9 +180,6 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 }
 
 func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry instant, firm bool) {
-	if left >= cost && b.ordinary() {
-		return NoReason, 0, false
-	}
 	if why, retry := b.cooldown.blocks(now, int64(b.flying)); why != NoReason {
 		return why, retry, why == CoolingDown
 	}
@@ -204,9 +208,9 @@ func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry in
 }
 
 // ordinary reports whether nothing but what is left decides, which is never more than
-// a quota.
+// a quota, and nobody waits for it.
 func (b *Bucket) ordinary() bool {
-	return b.state == Open && !b.gate && b.quota > 0 && !b.unsure && b.drift() == nil
+	return b.state == Open && b.queued == 0 && !b.gate && b.quota > 0 && !b.unsure && b.drift() == nil
 }
 
 // retryAt is when an exhausted bucket could allow a call of this cost.

@@ -44,19 +44,17 @@ func (b *Bucket) counted() int64 { return b.n + b.lost + b.o }
 // foreign is what the upstream counted in this window beyond all that we can have
 // sent: never more than others took, and less while calls are in flight.
 func (b *Bucket) foreign() int64 {
-	if !b.heardNow() || b.quota == 0 || b.logged() || !b.windowed() || b.doubtful || b.strayed || b.guesses() {
+	foreign := b.quota - b.m - b.counted()
+	if foreign <= 0 || !b.heardNow() || b.quota == 0 || b.logged() || !b.windowed() || b.doubtful || b.strayed || b.guesses() {
 		return 0
 	}
-	return max(0, b.quota-b.m-b.counted())
+	return foreign
 }
 
 // promise is what the upstream's numbers promise of a window in which others take
 // no more than their rate: what remains, and what we can have used. A grant does
-// not change it. It is 0 when nobody knows what was used before we came.
+// not change it.
 func (b *Bucket) promise(now instant) int64 {
-	if !b.sawBegin() && !b.heardNow() {
-		return 0
-	}
 	left := b.confirmed()
 	if left == unbounded {
 		return 0

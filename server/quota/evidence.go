@@ -35,9 +35,19 @@ type memory struct {
 
 // report is what is kept of one.
 type report struct {
-	news
-	verdict Verdict
-	effect  string
+	now, granted     instant
+	by               string
+	verdict          Verdict
+	quota, remaining int64
+	reset            span
+	effect           string
+}
+
+// hear keeps the news, before the bucket makes anything of them.
+func (r *report) hear(w *news, v Verdict) *report {
+	r.now, r.granted, r.by, r.verdict = w.now, w.granted, w.by, v
+	r.quota, r.remaining, r.reset = w.quota, w.remaining, w.reset
+	return r
 }
 
 // last is the report of so many before the latest.
@@ -57,16 +67,14 @@ func (l *Ledger) Evidence(b *Bucket) []Evidence {
 	return list
 }
 
-// remember keeps a report about a bucket, but for its effect.
-func (l *Ledger) remember(b *Bucket, s *answerState, w *news) *report {
+// remember is the room of the latest report about a bucket.
+func (l *Ledger) remember(b *Bucket) *report {
 	kept := l.evidence[b]
 	if kept == nil {
 		kept = l.recollect(b)
 	}
 	kept.heard++
-	r := kept.last(0)
-	r.news, r.verdict = *w, s.verdict
-	return r
+	return kept.last(0)
 }
 
 // recollect makes room for reports about a bucket: that of the one that was first

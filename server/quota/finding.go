@@ -65,7 +65,7 @@ type asking struct {
 
 // undeclared reports whether the kind of the bucket's window is to be found out.
 func (b *Bucket) undeclared() bool {
-	w := b.rule.Window
+	w := &b.rule.Window
 	return !b.gate && (w.Kind == Unstated || w.Kind == Fixed && !w.Aligned && !w.FirstUse && !b.short())
 }
 

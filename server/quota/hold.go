@@ -73,7 +73,7 @@ func (l *Ledger) hold(s *answerState, a *Answer) {
 		}
 	case s.verdict == Overloaded || s.spare && !s.vague.known():
 		r.by, r.whose = Upstream, "the upstream protects itself"
-		l.refuse(s.now, l.gate(s.now, s.scope, Parts{Endpoint: true}), r)
+		l.refuse(s.now, l.gate(s.now, *s.scope, Parts{Endpoint: true}), r)
 	case !s.stale:
 		r.by, r.until = Unattributed, max(r.until, s.vague.hi)
 		l.holdNarrowest(s, r)
@@ -95,7 +95,7 @@ func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
 	if s.scope.User != "" {
 		parts, what = Parts{User: true}, "user"
 	}
-	narrow := l.gate(s.now, s.scope, parts)
+	narrow := l.gate(s.now, *s.scope, parts)
 	l.noteBare(s.now, narrow.Key())
 	enough, known := 2, l.aloneAt != 0 && s.now.sub(l.aloneAt) < trusted
 	if known {
@@ -104,7 +104,7 @@ func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
 	all := r
 	all.until = min(r.until, s.now.add(maxBareWait))
 	all.whose = fmt.Sprintf("%d %ss hit and nobody served", len(l.bare), what)
-	switch app := l.gate(s.now, s.scope, Parts{}); {
+	switch app := l.gate(s.now, *s.scope, Parts{}); {
 	case len(l.bare) >= enough:
 		l.shut(s.now, app, all)
 	case !known && app.state == Open:
@@ -130,7 +130,7 @@ func (l *Ledger) noteBare(now instant, group Scope) {
 // passed notes a call that the upstream took: where it was granted after others
 // were refused without a word, those were not refused on everyone's account.
 func (l *Ledger) passed(s *answerState) {
-	if s.verdict == Passed && len(l.bare) > 0 && s.granted >= l.bareSince {
+	if len(l.bare) > 0 && s.granted >= l.bareSince {
 		l.bare, l.aloneAt = nil, s.now
 	}
 }

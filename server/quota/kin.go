@@ -32,8 +32,9 @@ type kin struct {
 
 	rule *Limit
 	// gate is true for buckets that have no quota and only cool down, brief where the
-	// window is too short to be stored.
+	// window is too short to be stored; partsWidth is that of the rule's parts.
 	gate, brief bool
+	partsWidth  int8
 	// place is what they have in common of their key: see placeOf.
 	place string
 	// only is the bucket of a limit that is not counted by user; users are those
@@ -113,7 +114,9 @@ func (l *Ledger) kin(rule *Limit, s Scope) *kin {
 	place := placeOf(s.Only(rule.Per))
 	k := f.kins[place]
 	if k == nil {
-		k = &kin{family: f, rule: rule, gate: rule.Name == nameBackoff, brief: rule.Window.short(), place: place}
+		k = &kin{family: f, rule: rule, place: place}
+		k.partsWidth = int8(rule.Per.width()) //nolint:gosec // a few parts
+		k.gate, k.brief = rule.Name == nameBackoff, rule.Window.short()
 		f.kins[k.place] = k
 	}
 	return k

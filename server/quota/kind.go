@@ -20,7 +20,7 @@ type kindState struct {
 // window of which a reset was told needs no log.
 func (w *Window) special(now instant, told bool) *kindState {
 	logged := w.logged(told)
-	if !logged && !w.Counter && !w.FirstUse && w.Kind != Refill {
+	if !logged && !w.Counter && !w.FirstUse && w.Kind != Refill && w.Kind != Concurrent {
 		return nil
 	}
 	k := &kindState{asOf: now}

@@ -116,7 +116,7 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 func (l *Ledger) Take(now time.Time, r Request) (d Decision) {
 	t := at(now)
 	l.overdue(t)
-	route := l.route(t, r.Scope)
+	route := l.route(t, &r.Scope)
 	l.decide(t, route, &r, &d)
 	if !d.Allowed() && (!r.Force || !d.forcible()) {
 		l.note(route, &d, &r)
@@ -151,7 +151,10 @@ func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q *asked) {
 	p.charges = append(p.charges, charge{})
 	c := &p.charges[len(p.charges)-1]
 	c.bucket, c.cost, c.guessed = b, q.cost, q.guessed
-	c.a, c.promised = b.a, b.promise(now)
+	c.a = b.a
+	if b.sawBegin() || b.heardNow() { // else nobody knows what was used before we came
+		c.promised = b.promise(now)
+	}
 	b.grant(now, q.cost, q.left)
 	l.refillLeft(b, q.left-q.cost)
 	l.change(b)
@@ -161,7 +164,7 @@ func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q *asked) {
 func (l *Ledger) Check(now time.Time, r Request) (d Decision) {
 	t := at(now)
 	l.overdue(t)
-	l.decide(t, l.route(t, r.Scope), &r, &d)
+	l.decide(t, l.route(t, &r.Scope), &r, &d)
 	return d
 }
 
@@ -170,10 +173,15 @@ func (l *Ledger) Check(now time.Time, r Request) (d Decision) {
 func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 	l.asked = slices.Grow(l.asked[:0], len(route))[:len(route)]
 	for i, b := range route {
-		b.advance(now)
+		if !b.still(now) {
+			b.elapse(now)
+		}
 		q := &l.asked[i]
 		q.left = b.available()
 		q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
+		if b.ordinary() && q.left >= q.cost && now >= l.holdUntil && !b.unreserved(q.cost, q.left) {
+			continue
+		}
 		why, retry, firm := l.decideOne(now, b, r, q)
 		if why == NoReason || d.Reason == TooLarge {
 			continue
@@ -330,7 +338,7 @@ func (l *Ledger) Buckets(pattern Scope) func(yield func(*Bucket) bool) {
 
 // Counted is the buckets that count a call of this scope. The slice is good until
 // the next call.
-func (l *Ledger) Counted(now time.Time, s Scope) []*Bucket { return l.route(at(now), s) }
+func (l *Ledger) Counted(now time.Time, s Scope) []*Bucket { return l.route(at(now), &s) }
 
 // splitmix is a small random number generator: the ledger may not read one, and
 // must give the same numbers for the same seed.

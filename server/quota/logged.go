@@ -174,9 +174,6 @@ func (b *Bucket) tellEnds(told bool) {
 // begun. What remained in the last period bounds it only if others may have taken
 // of it: the answers that are on their way may be of the window before.
 func (b *Bucket) tellPhase(w *news, numbers span) {
-	if b.told {
-		return
-	}
 	b.told = true
 	if !b.logged() || b.rule.Window.logged(true) {
 		return

@@ -70,6 +70,15 @@ func (p *Permit) begin(now time.Time, granted instant, r *Request) {
 	}
 }
 
+// advance does what time alone does to the buckets that count the call.
+func (p *Permit) advance(now instant) {
+	for i := range p.charges {
+		if b := p.charges[i].bucket; !b.still(now) {
+			b.elapse(now)
+		}
+	}
+}
+
 // Outstanding reports whether the permit has neither ended nor lapsed.
 func (p *Permit) Outstanding() bool { return p.state == outstanding }
 

@@ -137,7 +137,7 @@ func (b *Bucket) uncovered() int64 {
 
 // carry knows the next end at once where the window's kind tells it.
 func (b *Bucket) carry(now instant) {
-	w := b.rule.Window
+	w := &b.rule.Window
 	if !w.carries() {
 		return
 	}
@@ -202,30 +202,33 @@ const (
 // were early.
 func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 	switch {
-	case !reset.known() || epoch != 0 && epoch == b.heardOf().epoch:
+	case !reset.known() || epoch != 0 && b.hearsay != nil && epoch == b.hearsay.epoch:
 		return thisWindow
 	case b.logged() && reset.lo <= now:
 		return eitherWindow // it may have ended, and nothing says what came then
 	case b.logged():
 		return thisWindow
 	}
-	ends, lastEnd := b.ends(), b.lastEnd()
+	known, ends, lastEnd, reach := b.end.known(), b.ends(), b.lastEnd(), b.reach()
 	this := reset.hi >= ends.lo && reset.lo <= ends.hi
+	// A call granted within reach of the end can only be of this window, or we turned
+	// long before it began.
 	last := lastEnd.known() && reset.lo <= lastEnd.hi.add(b.pad()) ||
-		b.end.known() && b.mayPrecede(granted) && reset.lo <= b.end.hi.add(-b.reach())
-	next := b.end.known() && reset.hi >= b.end.lo.add(b.reach())
+		known && granted < b.end.hi.add(-reach) && reset.lo <= b.end.hi.add(-reach)
+	next := known && reset.hi >= b.end.lo.add(reach)
+	half := halfOf(reach)
 	switch {
 	case this && (last || next):
 		return eitherWindow
 	case this:
 		return thisWindow
-	case next || b.end.known() && reset.mid() >= b.end.mid().add(b.half()) && b.half() > 0:
+	case next || known && reset.mid() >= b.end.mid().add(half) && half > 0:
 		return nextWindow
-	case !last && b.end.known() && reset.mid() > b.end.mid().add(-b.half()):
+	case !last && known && reset.mid() > b.end.mid().add(-half):
 		return thisWindow // beside it: two resets of one window disagree
 	case granted < b.turned:
 		return pastWindow
-	case lastEnd.known() && (!b.end.known() || reset.mid() < lastEnd.mid().add(b.half())):
+	case lastEnd.known() && (!known || reset.mid() < lastEnd.mid().add(half)):
 		return sameAsLast
 	case lastEnd.known():
 		return pastWindow // one that came and went between the last and this
@@ -233,12 +236,6 @@ func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 		return pastWindow // of which nothing was known when it ended
 	}
 	return thisWindow
-}
-
-// mayPrecede reports whether a call granted then can have been counted before the
-// window began that ends as we know. We may have turned long before it did.
-func (b *Bucket) mayPrecede(granted instant) bool {
-	return granted < b.end.hi.add(-b.reach())
 }
 
 // ends bounds when this window ends, even where nobody told: not before one
@@ -261,11 +258,15 @@ func (b *Bucket) reach() time.Duration {
 	if p := b.rule.Window.period(); p > 0 {
 		return p / 10 * 9
 	}
-	return b.heardOf().longest
+	if b.hearsay == nil {
+		return 0
+	}
+	return b.hearsay.longest
 }
 
-// half is half a period: what tells one window's reset from the next one's.
-func (b *Bucket) half() time.Duration { return b.reach() * 5 / 9 }
+// halfOf is half a period, by what a bucket's reach is: what tells one window's reset
+// from the next one's.
+func halfOf(reach time.Duration) time.Duration { return reach * 5 / 9 }
 
 // learnEnd narrows the window's end by a told reset.
 func (b *Bucket) learnEnd(w *news) {
@@ -289,7 +290,9 @@ func (b *Bucket) learnEnd(w *news) {
 	h.epoch = w.epoch
 	h.longest = max(h.longest, reset.hi.sub(now))
 	b.tempo.hear(b, now, reset)
-	b.tellPhase(w, was)
+	if !b.told {
+		b.tellPhase(w, was)
+	}
 }
 
 // hearOfEnd is the hearsay, made when there is none: an end that is known without

@@ -39,9 +39,9 @@ type routed struct {
 
 // route is the buckets that count a call of this scope. The slice is good until
 // the next call.
-func (l *Ledger) route(now instant, s Scope) []*Bucket {
+func (l *Ledger) route(now instant, s *Scope) []*Bucket {
 	last := &l.routed
-	if len(last.buckets) > 0 && last.planned == l.planned && last.scope == s {
+	if len(last.buckets) > 0 && last.planned == l.planned && last.scope == *s {
 		return last.buckets
 	}
 	route := last.buckets[:0]
@@ -52,20 +52,20 @@ func (l *Ledger) route(now instant, s Scope) []*Bucket {
 			route = append(route, b)
 		}
 	}
-	last.buckets, last.scope, last.planned = route, s, l.planned
+	last.buckets, last.scope, last.planned = route, *s, l.planned
 	return route
 }
 
 // plan is the scope's, made when there is none.
-func (l *Ledger) plan(s Scope) plan {
-	l.place = appendPlace(l.place[:0], &s)
+func (l *Ledger) plan(s *Scope) plan {
+	l.place = appendPlace(l.place[:0], s)
 	if p, ok := l.plans[string(l.place)]; ok {
 		return p
 	}
 	if len(l.plans) >= maxPlans {
 		l.replan()
 	}
-	p := l.newPlan(s)
+	p := l.newPlan(*s)
 	l.plans[string(l.place)] = p
 	return p
 }
@@ -167,9 +167,11 @@ func (p *Permit) charged(b *Bucket) bool {
 // named is the bucket of the limit that an observation names, or that is counted as
 // it says; nil when there is none.
 func (s *answerState) named(o *Observation, c *claim) *Bucket {
-	for _, b := range s.route {
-		if o.Limit != "" && b.rule.Name == o.Limit && b.speaksOf(o) && (c == nil || c.of(b.rule) == nil) {
-			return b
+	if o.Limit != "" {
+		for _, b := range s.route {
+			if b.rule.Name == o.Limit && b.speaksOf(o) && (c == nil || c.of(b.rule) == nil) {
+				return b
+			}
 		}
 	}
 	if !o.Says {
@@ -192,7 +194,7 @@ func (b *Bucket) speaksOf(o *Observation) bool { return !b.gate && b.rule.Counts
 // without a quota can be of.
 func (s *answerState) widest(o *Observation) (best *Bucket) {
 	for _, b := range s.route {
-		if (best == nil || b.rule.Per.width() > best.rule.Per.width()) && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
+		if (best == nil || b.partsWidth > best.partsWidth) && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
 			best = b
 		}
 	}
@@ -302,9 +304,10 @@ func toldName(rule *Limit) string {
 func (l *Ledger) forgetUnseen(s *answerState) {
 	for _, b := range s.route {
 		switch {
-		case s.verdict == Passed && b.refuted() && !l.anyCooling(b.rule):
+		case b.unseen == 0:
+		case s.passed && b.refuted() && !l.anyCooling(b.rule):
 			l.refute(b.rule)
-		case b.unseen >= forgetAfter:
+		case b.unseen >= forgetAfter && b.onlyTold():
 			l.forget(s.now, b)
 		}
 	}
@@ -320,6 +323,12 @@ func (l *Ledger) anyCooling(rule *Limit) bool {
 	return false
 }
 
+// onlyTold reports whether nobody but responses ever told of the limit, or of its
+// quota.
+func (b *Bucket) onlyTold() bool {
+	return b.rule.Provenance == Told || b.provenance == Told && b.rule.Provenance == Nobody && b.rule.Quota == 0
+}
+
 // forget drops a limit that only responses told of, once they do not any more and
 // its window, and two more, have ended: others may be closer to their ends for as
 // long. One that is configured as not known is not known again.
@@ -328,9 +337,9 @@ func (l *Ledger) forget(now instant, b *Bucket) {
 		return
 	}
 	switch {
-	case b.rule.Quota == 0 && b.rule.Provenance == Nobody && b.provenance == Told:
+	case b.rule.Provenance != Told:
 		b.quota, b.provenance, b.m = 0, Nobody, unbounded
-	case b.rule.Provenance == Told && !l.anyBusy(b.rule):
+	case !l.anyBusy(b.rule):
 		l.untold(b.rule)
 	}
 }

@@ -2,11 +2,22 @@ package quota
 
 import "time"
 
-// news is what one answer says of one bucket, in the ledger's terms.
-type news struct {
+// arrival is when an answer came, of which call, and from whom.
+type arrival struct {
 	now, granted instant
 	// sent and received bound when the upstream counted it.
 	sent, received instant
+	// by is the caller that reports.
+	by string
+	// passed says that the upstream took the call.
+	passed bool
+	// tighten says that the call had no permit: it may only tighten.
+	tighten bool
+}
+
+// news is what one answer says of one bucket, in the ledger's terms.
+type news struct {
+	*arrival
 	// a is the bucket's running sum when the call was granted: what had been
 	// settled before it left is counted in the numbers that came back.
 	a int64
@@ -17,9 +28,11 @@ type news struct {
 	promised int64
 	// guessed says that the cost is what nobody said.
 	guessed bool
-	// passed says that the upstream took the call, blocked that it refused it on
-	// this bucket's account; vague that it may be so.
-	passed, blocked, vague bool
+	// blocked says that the upstream refused the call on this bucket's account;
+	// vague that it may be so.
+	blocked, vague bool
+	// alone is true when nobody but the caller reports.
+	alone bool
 	// reset bounds the told reset; unknown when it was not told. ends is the latest
 	// at which the window ends that the call was counted in; 0 when not known.
 	reset span
@@ -27,20 +40,17 @@ type news struct {
 	epoch int64
 	// quota and remaining are the numbers told; 0 and Unknown when not.
 	quota, remaining int64
-	// tighten says that the call had no permit: it may only tighten.
-	tighten bool
 	// counted says that what remains is of this window, and counts the call; beyond
 	// that more was taken than can be our own.
 	counted, beyond bool
-	// by is the caller that reports, and alone is true when nobody else does.
-	by    string
-	alone bool
 }
 
 // settle learns from an answer to a call that is no longer outstanding, and says
 // in a few words what it made of it. Of the news it drops what it does not use.
 func (b *Bucket) settle(w *news) (effect string) {
-	b.overlook(w)
+	if b.kind != nil {
+		b.overlook(w)
+	}
 	var past bool
 	if w.silent() {
 		effect = b.hearNothing(w)
@@ -48,7 +58,9 @@ func (b *Bucket) settle(w *news) (effect string) {
 		return effect
 	}
 	b.count(w)
-	b.follow(w)
+	if b.heardNow() || b.drift() != nil {
+		b.follow(w)
+	}
 	if b.lesson != nil {
 		b.lesson.mark(b, w)
 	}
@@ -67,7 +79,9 @@ func (b *Bucket) hearNothing(w *news) (effect string) {
 	if b.unsure {
 		b.find(w, thisWindow)
 	}
-	b.usedFirst(w.now, w.granted)
+	if b.kind != nil {
+		b.usedFirst(w.now, w.granted)
+	}
 	b.unriseQuota()
 	return saysNothing
 }
@@ -76,7 +90,9 @@ func (b *Bucket) hearNothing(w *news) (effect string) {
 // an earlier one, and is charged.
 func (b *Bucket) hear(w *news) (effect string, past bool) {
 	when := b.place(w.now, w.granted, w.reset, w.epoch)
-	b.find(w, when)
+	if b.unsure || b.undeclared() {
+		b.find(w, when)
+	}
 	switch {
 	case when == eitherWindow:
 		w.reset = span{}
@@ -101,7 +117,9 @@ func (b *Bucket) hear(w *news) (effect string, past bool) {
 		if !w.tighten || b.endTightens(w.reset) {
 			b.learnEnd(w)
 		}
-		b.usedFirst(w.now, w.granted)
+		if b.kind != nil {
+			b.usedFirst(w.now, w.granted)
+		}
 		b.tallyError(w)
 		effect = b.takeNumbers(w)
 	}
@@ -129,13 +147,15 @@ func (b *Bucket) overlook(w *news) {
 
 // count charges the cost of a call that was answered.
 func (b *Bucket) count(w *news) {
-	if b.concurrent() {
+	if b.kind != nil && b.concurrent() {
 		return // it is over, and nothing of it counts on
 	}
-	if !w.reset.known() && !w.tighten {
+	if !w.reset.known() && !w.tighten && !b.endSure() {
 		b.settledFirst(w.now, w.granted)
 	}
-	b.keepUntil(w.now, w.ends, w.cost)
+	if b.kind != nil {
+		b.keepUntil(w.now, w.ends, w.cost)
+	}
 	if w.remaining == Unknown {
 		b.a += w.cost
 	}

@@ -110,7 +110,9 @@ func (b *Bucket) tallyError(w *news) {
 	if w.remaining == Unknown || b.m == unbounded || b.quota == 0 {
 		return
 	}
-	most := b.m
-	least := b.confirmed() - w.held
-	b.tally.Error.observe(max(w.remaining-most, least-w.remaining, 0), b.quota)
+	off := w.remaining - b.m
+	if off < -w.held && b.confirmed() != unbounded {
+		off = b.confirmed() - w.held - w.remaining
+	}
+	b.tally.Error.observe(off, b.quota)
 }

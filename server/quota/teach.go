@@ -11,15 +11,13 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	}
 	t := at(now)
 	l.overdue(t)
-	for i := range p.charges {
-		p.charges[i].bucket.advance(t)
-	}
+	p.advance(t)
 	if a.Unanswered {
 		l.settleUnanswered(t, p)
 		return true
 	}
 	late := p.state == lapsed
-	s := l.readAnswer(t, p.Scope, p.granted, &a)
+	s := l.readAnswer(t, &p.Scope, p.granted, &a)
 	s.route = l.routeOf(t, p)
 	s.permit, s.took, s.free = p, a.Costs, a.Free
 	// A limit that this answer is the first to tell of counts the permit too, so
@@ -39,8 +37,11 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 			l.learn(s, t.bucket, s.newsOf(t.bucket, t.o))
 		}
 	}
-	l.hold(s, &a)
-	l.passed(s)
+	if s.passed {
+		l.passed(s)
+	} else {
+		l.hold(s, &a)
+	}
 	l.forgetUnseen(s)
 	return true
 }
@@ -71,8 +72,8 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	if granted == 0 || granted > t {
 		granted = t
 	}
-	s := l.readAnswer(t, scope, granted, &a)
-	s.route, s.tighten = l.route(t, scope), true
+	s := l.readAnswer(t, &scope, granted, &a)
+	s.route, s.tighten = l.route(t, &scope), true
 	for _, b := range s.route {
 		b.advance(t)
 	}
@@ -85,13 +86,11 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 
 // answerState is an answer on its way through the buckets.
 type answerState struct {
-	now, granted, sent, received instant
-	scope                        Scope
-	route                        []*Bucket
-	by                           string
-	verdict                      Verdict
-	maxReset                     time.Duration
-	tighten                      bool
+	arrival
+	scope    *Scope
+	route    []*Bucket
+	verdict  Verdict
+	maxReset time.Duration
 	// permit is the call's, nil for one without; took is what it really took, free
 	// that this is nothing.
 	permit *Permit
@@ -121,7 +120,7 @@ func (l *Ledger) routeOf(now instant, p *Permit) []*Bucket {
 		}
 		return l.counting
 	}
-	route := l.route(now, p.Scope)
+	route := l.route(now, &p.Scope)
 	for _, b := range route {
 		b.advance(now)
 	}
@@ -129,11 +128,11 @@ func (l *Ledger) routeOf(now instant, p *Permit) []*Bucket {
 }
 
 // readAnswer begins with an answer: in the room of the last.
-func (l *Ledger) readAnswer(now instant, scope Scope, granted instant, a *Answer) *answerState {
+func (l *Ledger) readAnswer(now instant, scope *Scope, granted instant, a *Answer) *answerState {
 	s := &l.answer
 	*s = answerState{}
 	s.now, s.granted, s.scope = now, granted, scope
-	s.by, s.verdict, s.maxReset = a.By, a.Verdict, l.rules.maxReset()
+	s.by, s.verdict, s.passed, s.maxReset = a.By, a.Verdict, a.Verdict == Passed, l.rules.maxReset()
 	// A report cannot speak of the future, nor of an answer that came before the
 	// call was granted: both would narrow a reset wrongly.
 	s.received = now
@@ -168,9 +167,7 @@ func (s *answerState) bounds(b *Bucket, r Reset) span {
 func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
 	w := &s.news
 	*w = news{}
-	w.now, w.granted, w.remaining, w.by = s.now, s.granted, Unknown, s.by
-	w.passed, w.blocked, w.tighten = s.verdict == Passed, s.blamed != nil && s.blamed[b], s.tighten
-	w.sent, w.received = s.sent, s.received
+	w.arrival, w.remaining, w.blocked = &s.arrival, Unknown, s.blamed != nil && s.blamed[b]
 	w.vague = s.vague.known() && !w.blocked
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
@@ -214,7 +211,7 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 // anything of the bucket.
 func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	if len(l.standings) > 0 && l.distrusts(b, w) {
-		l.remember(b, s, w).effect = "others contradicted this caller: its numbers are ignored"
+		l.remember(b).hear(w, s.verdict).effect = "others contradicted this caller: its numbers are ignored"
 		w.quota, w.remaining, w.reset, w.epoch = 0, Unknown, span{}, 0
 		b.settle(w)
 		l.settled(b)
@@ -226,7 +223,7 @@ func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	before, heardAt := b.m, b.tm
 	var kept *report
 	if w.remaining != Unknown || w.reset.known() || w.blocked {
-		kept = l.remember(b, s, w)
+		kept = l.remember(b).hear(w, s.verdict)
 	}
 	if b.weights != nil {
 		l.weighMore(s, b, w)
@@ -254,8 +251,7 @@ func (l *Ledger) conclude(b *Bucket) {
 	}
 	heard := b.lesson.refusedAt
 	effect := b.conclude()
-	kept := l.remember(b, &answerState{verdict: Refused}, &news{now: heard, granted: heard, quota: b.quota, remaining: Unknown})
-	kept.effect = effect
+	*l.remember(b) = report{now: heard, granted: heard, verdict: Refused, quota: b.quota, remaining: Unknown, effect: effect}
 }
 
 // settled tells the ledger that a bucket's state is another.
@@ -263,7 +259,7 @@ func (l *Ledger) settled(b *Bucket) {
 	if b.ready() {
 		l.conclude(b)
 	}
-	l.refill(b)
+	l.refillLeft(b, b.available())
 	l.open(b)
 	l.change(b)
 }

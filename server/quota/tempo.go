@@ -64,11 +64,15 @@ func (b *Bucket) periods() (least, most time.Duration) {
 	return b.tempo.least, max(b.tempo.most, b.tempo.least)
 }
 
+// endSure reports whether the end of the window is known as well as it can be: it
+// was told, or is declared.
+func (b *Bucket) endSure() bool { return b.end.known() && b.rule.Window.Kind != Unstated }
+
 // settledFirst bounds the end of a window of which no answer tells it: a call
 // granted in it has been answered, so it began at that call or before.
 func (b *Bucket) settledFirst(now, granted instant) {
 	unstated := b.rule.Window.Kind == Unstated
-	if b.end.known() && !unstated || b.logged() || granted < b.turned {
+	if b.endSure() || b.logged() || granted < b.turned {
 		return
 	}
 	if shared := b.tempo.shared(now); unstated && shared.known() && !b.heardOf().hull.known() {

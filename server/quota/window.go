@@ -128,7 +128,7 @@ func (u CalendarUnit) length() time.Duration {
 
 // carries reports whether the window's next boundary is known without being
 // told.
-func (w Window) carries() bool { return w.Kind == Calendar || w.Kind == Fixed && w.Aligned }
+func (w *Window) carries() bool { return w.Kind == Calendar || w.Kind == Fixed && w.Aligned }
 
 // next is the first boundary after t of a window that carries. A day is the
 // calendar's, so it has 23 or 25 hours when the clocks change.
