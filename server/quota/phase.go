@@ -316,15 +316,30 @@ func (b *Bucket) endTightens(reset span) bool {
 
 // setEnd replaces the bounds of the window's end. What was noted at the old
 // lower bound is kept when the new one is later and has passed too; when it is
-// earlier nobody knows any more what the sum was then, so none of it is covered.
+// earlier nobody knows any more what the sums were then, so it is the least that
+// they can have been.
 func (b *Bucket) setEnd(now instant, end span) {
 	switch {
 	case end.lo > now:
 		b.edge = nil
 	case b.edge == nil:
-		b.edge = &edge{a: b.aCov}
+		b.edge = &edge{a: b.leastBy(end.lo)}
+	case end.lo < b.end.lo:
+		*b.edge = edge{a: min(b.edge.a, b.leastBy(end.lo))}
 	}
 	b.end = end
+}
+
+// leastBy is the least that the sum a can have been at an instant that has passed:
+// what a number covered that had been heard by then.
+func (b *Bucket) leastBy(when instant) int64 {
+	switch {
+	case b.tm != 0 && b.tm <= when:
+		return b.aCov
+	case b.last != nil:
+		return min(b.last.aCov, b.aCov)
+	}
+	return 0
 }
 
 // prove begins a new window because an answer says that the upstream has. What

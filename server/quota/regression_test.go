@@ -369,3 +369,21 @@ func TestLateAnswerOfAWindowThatWasNotKnown(t *testing.T) {
 	}
 	s.available(12.5, "app", 100)
 }
+
+// A reset that disagrees moves the earliest end of the window back: before what was
+// noted at the old one, or before a number that covers what lies between.
+func TestEndThatMayHavePassedEarlier(t *testing.T) {
+	for _, covered := range []bool{false, true} {
+		s := newSteps(t, declared(9, Window{Kind: Fixed, Period: 10 * time.Second, Aligned: true}))
+		s.settle(0, s.take(0), numbersReset(9, 8, 6300*time.Millisecond)) // it may end from 5.3 s on
+		s.settle(3, s.take(3), Answer{Unanswered: true})
+		vague, left := s.take(3.2), int64(7)
+		if covered {
+			s.settle(4, s.take(4), numbers(9, 6))
+			left-- // it, too, may be of either window
+		}
+		s.bucketOf("app").advance(at(at0(6)))
+		s.settle(6, vague, numbersReset(9, Unknown, 0)) // or from 2.2 s on
+		s.available(11, "app", left)
+	}
+}
