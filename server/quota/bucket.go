@@ -6,7 +6,7 @@ const unbounded = MaxQuota
 // Bucket is the state of one [Limit] for one key. It belongs to its [Ledger]
 // and is not safe for concurrent use. The letters are those of the model:
 //
-//	available = min(m − (a − aCov), quota − n) − o
+//	available = min(m − (a − aCov), quota − n − unheard) − o
 //
 // A ledger may hold a million of them, so a bucket itself has only what an
 // ordinary call reads. What few buckets need at a time stands in parts of its
@@ -103,7 +103,7 @@ func (b *Bucket) endless() bool {
 // available is how many more units can be granted: never more than the upstream
 // can still have, whatever answers are on their way.
 func (b *Bucket) available() int64 {
-	return min(b.confirmed(), b.own()) - b.o
+	return min(b.confirmed(), b.own()-b.unheard()) - b.o
 }
 
 // confirmed is what the upstream's numbers leave us: the lowest remaining less
@@ -333,13 +333,29 @@ func (b *Bucket) lose(now instant, cost int64) {
 	b.keep(now, cost)
 	b.a += cost
 	b.lost += cost
+	if !b.logged() && !b.refills() {
+		b.doubt().unheard += cost
+	}
+}
+
+// heardLate notes the answer to a call that had lapsed in this window: it is lost no
+// more.
+func (b *Bucket) heardLate(w *news) {
+	if d := b.doubts; d != nil {
+		d.lapsed -= min(d.lapsed, w.late)
+		d.unheard -= min(d.unheard, w.late)
+	}
+	if w.passed && !b.refills() {
+		b.n += w.late
+		b.lost -= min(b.lost, w.late)
+	}
 }
 
 // cover notes that an observation covers the sum of what was settled before its
 // call was granted.
 func (b *Bucket) cover(a int64) {
 	b.aCov = max(b.aCov, a)
-	if b.doubts != nil {
-		b.doubts.lapsed = min(b.doubts.lapsed, b.a-b.aCov)
+	if d := b.doubts; d != nil {
+		d.lapsed, d.unheard = min(d.lapsed, b.a-b.aCov), min(d.unheard, b.a-b.aCov)
 	}
 }

@@ -40,11 +40,12 @@
 // an answer confirmed, less everything that may not be counted in it yet, bounds
 // the truth from below; and our own count bounds it whatever the answers say:
 //
-//	available = min(m − (a − aCov), quota − n) − o
+//	available = min(m − (a − aCov), quota − n − unheard) − o
 //
 // m is the lowest remaining confirmed in this window; a is the running sum of
 // what was settled without numbers, of which aCov is covered by m; n is what was
-// answered in this window; o is what is granted and not settled. Where numbers
+// answered in this window, and unheard what was not and is not covered either; o is
+// what is granted and not settled. Where numbers
 // never showed another consumer in windows that we watched from their start, all
 // that is counted is our own, and what m may not cover need not be taken off twice:
 // m and our own count, with what was lost on the way, then bound what is left. What

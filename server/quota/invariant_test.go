@@ -33,7 +33,7 @@ type history struct {
 	now     time.Time
 	permits []*Permit // all that were granted
 	fate    map[*Permit]string
-	passed  map[*Permit]bool // whose call the upstream took
+	passed  map[*Permit]bool // whose call the upstream took, and whose answer told no reset
 	denials int
 
 	laws       *laws // nil when nobody watches
@@ -236,7 +236,7 @@ func (h *history) settle(d dice) {
 	if h.laws != nil && h.fate[p] == "" && (a.Unanswered || a.Verdict == Passed && len(a.Observations) == 0) {
 		h.spend(p, at(h.now))
 	}
-	h.passed[p] = a.Verdict == Passed && !a.Unanswered
+	h.passed[p] = a.Verdict == Passed && !a.Unanswered && !slices.ContainsFunc(a.Observations, func(o Observation) bool { return o.Reset.Known })
 	if !h.l.Settle(h.now, p, a) {
 		h.Fatalf("a report for a permit that was %q is the first, and was not heard", h.fate[p])
 	}

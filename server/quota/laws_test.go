@@ -22,11 +22,9 @@ type deed struct {
 type view struct {
 	ident            instant
 	available, quota int64
-	// byOwn says that our own count, and not only a number, bounds what is available.
-	byOwn  bool
-	state  State
-	until  instant
-	counts bool // in windows, and of a quota that is known
+	state            State
+	until            instant
+	counts           bool // in windows, and of a quota that is known
 }
 
 // blank is a cost that was spent without a number.
@@ -59,7 +57,6 @@ func (h *history) look() {
 	for b := range h.l.Buckets(Scope{}) {
 		b.advance(now)
 		v := view{ident: b.ident, available: b.available(), quota: b.quota, state: b.state}
-		v.byOwn = b.own() < b.confirmed() || b.alone()
 		v.counts = b.windowed() && !b.logged() && !b.gate && b.quota > 0
 		if b.state != Open {
 			v.until = b.until
@@ -105,14 +102,14 @@ func (h *history) judge(d deed) {
 
 // S1: beyond its quota nothing is granted, of what was answered, is on its way or
 // was lost in this window, by a count of our own; and no quota is more than what
-// was configured. Of windows that answers place, which of them a call was counted in is
-// for those to say: there the over-grant properties judge, by an upstream's own count.
+// was configured. In which window a call was counted whose answer told a reset is for
+// that to say: there the over-grant properties judge, by an upstream's own count.
 // S10: nor anything while it cools down.
 func (h *history) judgeGrant(b *Bucket, before view) {
 	if before.state == Cooling && at(h.now) < before.until {
 		h.Fatalf("%s granted while it cools down until %v", b.Name(), before.until.time().Sub(epoch))
 	}
-	if !before.counts || before.available <= 0 || !b.rule.Window.carries() || b.told {
+	if !before.counts || before.available <= 0 {
 		return // a probe, or one that says so itself
 	}
 	sum, since := int64(0), max(b.turned, at(h.now).add(-b.rule.Window.period()))
@@ -166,11 +163,11 @@ func (h *history) judgeBucket(b *Bucket, before view, d deed) {
 	case d.permit != nil:
 		known = d.answer.Unanswered || d.answer.Verdict == Passed && len(d.answer.Observations) == 0
 	}
-	if before.byOwn && known && !d.granted && !d.released {
-		return // what is never heard of leaves our own count, or a number has it already
-	}
 	if !known {
 		most = max(most, b.m-b.o) // S6 (ii), (iv): what a number says, less what is on its way
+	}
+	if b.alone() {
+		most = max(most, b.quota-b.n-b.lost-b.o) // a number may have had it already
 	}
 	h.laws.fired["S6"]++
 	if now.available > most {
@@ -181,12 +178,12 @@ func (h *history) judgeBucket(b *Bucket, before view, d deed) {
 // S3: what may belong to the window that began is charged to it: what is on its
 // way, and what was spent without a number since the last may have ended.
 func (h *history) judgeTurn(b *Bucket) {
-	if b.last == nil || !b.last.end.known() || !b.rule.Window.carries() || b.told {
-		return // a bound of its end may have been found only after the charges
+	if b.last == nil || !b.last.end.known() {
+		return
 	}
-	carried := b.o
+	carried, period := b.o, b.rule.Window.period()
 	for _, c := range h.laws.blanks[b] {
-		if c.at > b.last.end.lo {
+		if c.at > b.last.end.lo && (period == 0 || c.at.add(period) > b.last.end.hi) { // else its window is over
 			carried += c.cost
 		}
 	}

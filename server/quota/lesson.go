@@ -87,13 +87,17 @@ func (l *Ledger) watchedFrom(b *Bucket) bool {
 func (s *lesson) mark(b *Bucket, w *news) {
 	switch {
 	case w.passed && w.granted < b.turned:
-		s.early += w.cost
+		s.early += w.cost + w.late
 	case w.blocked && w.quota == 0 && s.refusedAt == 0:
 		s.refusedAt, s.refused = w.now, true
 		s.watched = s.watched && !w.tighten && !b.logged()
 	}
 	if sure := b.n - s.early; w.passed && b.provenance == Learned && sure > b.quota && !b.logged() {
-		s.exceed(b)
+		if w.late > 0 && s.refused {
+			s.base = sure // it was on its way when the refusal taught, and is heard only now
+		} else {
+			s.exceed(b)
+		}
 		b.teach(sure)
 	}
 }

@@ -206,8 +206,8 @@ func TestPeerBugLateReportGivesNoCredit(t *testing.T) {
 	s.settle(5, p, Answer{})
 	s.available(5, "day", 9)
 	b := s.bucketOf("day")
-	if b.o != 0 || b.flying != 0 || b.a != 1 || b.n != 0 {
-		t.Errorf("o %d, flying %d, a %d, n %d: counted twice", b.o, b.flying, b.a, b.n)
+	if b.o != 0 || b.flying != 0 || b.a != 1 || b.n != 1 || b.lost != 0 {
+		t.Errorf("o %d, flying %d, a %d, n %d, lost %d: counted twice", b.o, b.flying, b.a, b.n, b.lost)
 	}
 	late := s.take(6)
 	s.l.Advance(at0(10))

@@ -34,8 +34,9 @@ type doubts struct {
 	// window that slides, and othersAt when it was heard.
 	others   int64
 	othersAt instant
-	// lapsed is an upper bound of how much of a − aCov lapsed unheard.
-	lapsed int64
+	// lapsed is an upper bound of how much of a − aCov lapsed unheard. unheard is the
+	// same of all calls that were not heard of, where nothing else counts them.
+	lapsed, unheard int64
 	// nextAsk is when the next call may go out while the quota is not known and
 	// nobody has answered.
 	nextAsk instant
@@ -79,6 +80,14 @@ func (b *Bucket) lapsed() int64 {
 		return 0
 	}
 	return b.doubts.lapsed
+}
+
+// unheard bounds how much of what is not covered is of calls that were not heard of.
+func (b *Bucket) unheard() int64 {
+	if b.doubts == nil {
+		return 0
+	}
+	return b.doubts.unheard
 }
 
 func (b *Bucket) governor() *governor {

@@ -345,7 +345,8 @@ func (l *Ledger) layGhosts(now instant) {
 		if !g.bucket.concurrent() {
 			g.bucket.a += g.cost
 			g.bucket.lost += g.cost
-			g.bucket.doubt().lapsed += g.cost
+			d := g.bucket.doubt()
+			d.lapsed, d.unheard = d.lapsed+g.cost, d.unheard+g.cost
 		}
 		l.settled(g.bucket)
 	}

@@ -24,6 +24,9 @@ type news struct {
 	// cost is what the call took of the bucket; held is what was on its way,
 	// this call with it, when the answer was heard.
 	cost, held int64
+	// late is what it took if its permit had lapsed in this window, so that it is
+	// spent already.
+	late int64
 	// promised is what the bucket's numbers promised when the call was granted.
 	promised int64
 	// guessed says that the cost is what nobody said.
@@ -149,6 +152,9 @@ func (b *Bucket) overlook(w *news) {
 func (b *Bucket) count(w *news) {
 	if b.kind != nil && b.concurrent() {
 		return // it is over, and nothing of it counts on
+	}
+	if w.late > 0 {
+		b.heardLate(w)
 	}
 	if !w.reset.known() && !w.tighten && !b.endSure() {
 		b.settledFirst(w.now, w.granted)

@@ -168,7 +168,7 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
 	w := &s.news
 	*w = news{}
 	w.arrival, w.remaining, w.blocked = &s.arrival, Unknown, s.blamed != nil && s.blamed[b]
-	w.vague = s.vague.known() && !w.blocked
+	w.vague = s.vague.known() && !w.blocked || s.predicted && w.blocked
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
 		w.ends = w.reset.hi
@@ -189,9 +189,12 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 	b := c.bucket
 	w := s.newsOf(b, o)
 	w.a, w.held, w.promised = c.a, b.o, c.promised
-	if !late {
+	switch {
+	case !late:
 		w.cost, w.guessed = c.actual(a)
 		b.ungrant(c.cost)
+	case s.permit.lapses >= b.turned && !c.guessed:
+		w.late = c.cost
 	}
 	if len(a.Costs) > 0 {
 		if n, ok := a.Costs[b.rule.Counts()]; ok {
