@@ -77,8 +77,9 @@ type Ledger struct {
 	toldOpened, toldChanged []*Bucket
 	revoked                 []Revocation
 
-	// since is when this ledger began to count.
-	since instant
+	// since is when this ledger began to count, and ruledSince when its rules became
+	// what they are.
+	since, ruledSince instant
 
 	// evidence is what is kept of reports, explained the buckets that have any,
 	// in the order in which they were first heard of: a ring that begins at oldest

@@ -45,7 +45,8 @@ func (w Window) Equal(o Window) bool {
 // probe has asked again. A limit that is new begins with the permits that are
 // outstanding; where another goes that has the same per and unit, it takes over
 // that one's use and cool-down for its first window. Outstanding permits keep the
-// lifetime that they were granted with.
+// lifetime that they were granted with; the answers to their calls may speak of limits
+// as they were, and so can only tighten.
 //
 // Buckets may go, so whoever stands at one must be decided anew.
 func (l *Ledger) Adopt(now time.Time, rules *Rules) {
@@ -53,6 +54,9 @@ func (l *Ledger) Adopt(now time.Time, rules *Rules) {
 	t := at(now)
 	send, report := rules.Deadlines()
 	alike := rules.countAs(l.rules)
+	if !rules.Equal(l.rules) {
+		l.ruledSince = t
+	}
 	l.rules, l.lapsesAfter, l.awaits = rules, send+Flight, report
 	l.replan()
 	l.untell()

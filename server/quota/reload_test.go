@@ -281,3 +281,34 @@ func TestReportOfASweptBucket(t *testing.T) {
 		t.Errorf("still wanted: %+v", w)
 	}
 }
+
+// An answer to a call that was granted before the limits were what they are may speak
+// of what they were: here of the user's quota, which is the application's by now.
+func TestReloadAnswerOfBefore(t *testing.T) {
+	app, user := daily(4), daily(3)
+	user.Name, user.Per = "user", Parts{User: true}
+	s := newSteps(t, app, user)
+	s.settle(1, s.take(0), Answer{Unanswered: true})
+	p := s.take(2)
+	app.Quota, user.Quota = 3, 2
+	s.reload(2, app, user)
+	s.settle(3, p, numbers(3, 2))
+	s.available(3, "day", 1)
+}
+
+// More calls than a quota has can have passed before it fell: that is no new window.
+func TestReloadAfterMorePassed(t *testing.T) {
+	l := Limit{Name: "app", Quota: 4, Provenance: Configured}
+	s := newSteps(t, l)
+	var calls []*Permit
+	for range 4 {
+		calls = append(calls, s.take(0))
+	}
+	for _, p := range calls[:3] {
+		s.settle(0.5, p, Answer{})
+	}
+	l.Quota = 3
+	s.reload(1, l)
+	s.settle(1.5, calls[3], Answer{})
+	s.available(1.5, "app", -1)
+}

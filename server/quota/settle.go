@@ -11,7 +11,8 @@ type arrival struct {
 	by string
 	// passed says that the upstream took the call.
 	passed bool
-	// tighten says that the call had no permit: it may only tighten.
+	// tighten says that the call had no permit, or one of before the rules were what
+	// they are: it may only tighten.
 	tighten bool
 }
 
@@ -321,14 +322,14 @@ func (b *Bucket) restoreQuota(w *news) {
 
 // answered notes that the upstream answered a call: a limit that is not known
 // has been asked, and a cool-down may be over.
-func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
+func (b *Bucket) answered(w *news) {
 	b.asked = true
 	if b.governor() != nil {
-		b.governor().heard(granted, passed)
+		b.governor().heard(w.granted, w.passed)
 	}
 	over := false
 	if b.state != Open {
-		over = b.cooldown.heard(now, granted, passed)
+		over = b.cooldown.heard(w.now, w.granted, w.passed)
 		b.unwritten = b.unwritten || b.state == Open
 	}
 	switch {
@@ -340,12 +341,12 @@ func (b *Bucket) answered(now, granted instant, a int64, passed bool) {
 		// The first call to pass after a cool-down whose end nobody knew: what
 		// closed the bucket is over. Its own numbers follow and are believed.
 		b.m, b.tm, b.doubtful = b.full(), 0, true
-		b.cover(a)
-	case passed && b.quota > 0 && b.n >= b.quota && !b.end.known() && !b.logged():
+		b.cover(w.a)
+	case w.passed && !w.tighten && b.quota > 0 && b.n >= b.quota && !b.end.known() && !b.logged():
 		// More calls passed than the quota has: the window turned unseen.
-		b.begin(now)
+		b.begin(w.now)
 		b.m, b.n = b.full(), 0
-		b.cover(a)
+		b.cover(w.a)
 	}
 }
 

@@ -19,7 +19,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	late := p.state == lapsed
 	s := l.readAnswer(t, &p.Scope, p.granted, &a)
 	s.route = l.routeOf(t, p)
-	s.permit, s.took, s.free = p, a.Costs, a.Free
+	s.permit, s.took, s.free, s.tighten = p, a.Costs, a.Free, p.granted <= l.ruledSince
 	// A limit that this answer is the first to tell of counts the permit too, so
 	// the permit ends only after it was found.
 	told := l.attribute(s, a.Observations)
@@ -171,7 +171,9 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
 	w.vague = s.vague.known() && !w.blocked || s.predicted && w.blocked
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
-		w.ends = w.reset.hi
+		if !w.tighten {
+			w.ends = w.reset.hi
+		}
 		w.quota, w.remaining = min(o.Quota, MaxQuota), min(o.Remaining, MaxQuota)
 	}
 	if w.blocked {
@@ -189,6 +191,9 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 	b := c.bucket
 	w := s.newsOf(b, o)
 	w.a, w.held, w.promised = c.a, b.o, c.promised
+	if w.tighten {
+		w.a = 0 // it may be of another limit, and covers nothing
+	}
 	switch {
 	case !late:
 		w.cost, w.guessed = c.actual(a)
@@ -202,7 +207,7 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		}
 	}
 	b.tally.Settled++
-	b.answered(s.now, s.granted, c.a, w.passed)
+	b.answered(w)
 	if b.gate {
 		l.settled(b)
 		return
