@@ -10,6 +10,10 @@ const (
 	// a dialect may know a better base.
 	backoffBase = time.Second
 	backoffMax  = time.Minute
+	// patience is the share, as its divisor, of the time for which nothing has passed
+	// that a cool-down lasts at least: an upstream may count what it refuses, so that
+	// probes alone would keep it closed.
+	patience = 4
 	// maxProbeGap is the slowest pace at which a bucket is probed that is closed
 	// without a reason to stay closed.
 	maxProbeGap = time.Minute
@@ -38,8 +42,9 @@ type cooldown struct {
 // began.
 type closure struct {
 	// began is when it began: a refusal of a call that was granted before
-	// belongs to it and starts no other.
-	began instant
+	// belongs to it and starts no other. since is when the first of those began
+	// since a call passed last; 0 when one has passed since this one.
+	began, since instant
 	// reason is the upstream's words, whose is why this bucket is to blame.
 	reason, whose string
 	// until is when it ends; the latest of all reports.
@@ -80,6 +85,9 @@ type refusal struct {
 	// window has turned by then.
 	until instant
 	turns bool
+	// asks is when a window turns that may be the one that is spent; 0 when that is
+	// not known.
+	asks instant
 	// base is where the back-off begins when nobody knows.
 	base time.Duration
 	// reason is the upstream's words; by is on whom the refusal is blamed and whose
@@ -102,9 +110,32 @@ func (c *cooldown) refuse(now instant, r refusal) bool {
 		r.until = now.add(c.backoff(r))
 	}
 	c.close(Cooling)
+	if c.since == 0 {
+		c.since = now
+	}
+	if !r.turns {
+		r.until = max(r.until, c.patient(now, r.asks))
+	}
 	c.began, c.reason, c.whose = now, r.reason, r.whose
 	c.until, c.turns = min(r.until, now.add(maxCooldown)), r.turns
 	return true
+}
+
+// patient is the earliest end of a cool-down that begins now, by how long nothing has
+// passed; but no later than when a window turns.
+func (c *cooldown) patient(now, turn instant) instant {
+	end := now.add(now.sub(c.since) / patience)
+	if turn > now {
+		end = min(end, turn)
+	}
+	return end
+}
+
+// served notes that a call passed.
+func (c *cooldown) served(granted instant) {
+	if c.closure != nil && granted >= c.began {
+		c.since = 0
+	}
 }
 
 // grown is the number of doublings of a cool-down that begins now: it grows only
@@ -157,7 +188,7 @@ func (c *cooldown) advance(now instant) {
 // open forgets the cool-down but for when it began: refusals of calls that were
 // granted before may still come.
 func (c *cooldown) open() {
-	*c.closure = closure{began: c.began}
+	*c.closure = closure{began: c.began, since: c.since}
 	*c = cooldown{closure: c.closure}
 }
 

@@ -64,6 +64,9 @@ func (b *Bucket) promise(now instant) int64 {
 
 // follow learns what others take from an answer that has been settled.
 func (b *Bucket) follow(w *news) {
+	if b.lesson != nil && b.provenance == Configured && w.blocked && w.quota == 0 {
+		return // it is to teach that the quota is less
+	}
 	foreign := b.foreign()
 	w.beyond = foreign > 0
 	if b.drift() == nil {

@@ -75,9 +75,21 @@ func (l *Ledger) hold(s *answerState, a *Answer) {
 		r.by, r.whose = Upstream, "the upstream protects itself"
 		l.refuse(s.now, l.gate(s.now, *s.scope, Parts{Endpoint: true}), r)
 	case !s.stale:
-		r.by, r.until = Unattributed, max(r.until, s.vague.hi)
+		r.by, r.until, r.asks = Unattributed, max(r.until, s.vague.hi), s.nextTurn()
 		l.holdNarrowest(s, r)
+		l.suspect(s)
 	}
+}
+
+// nextTurn is when the first window turns of those that count the call; 0 when that is
+// not known.
+func (s *answerState) nextTurn() (turn instant) {
+	for _, b := range s.route {
+		if b.end.known() && !b.gate && !b.logged() {
+			turn = earlier(turn, b.turnsAt())
+		}
+	}
+	return turn
 }
 
 // refuse counts a refusal at the bucket that it closes.

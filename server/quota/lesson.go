@@ -46,33 +46,51 @@ type lesson struct {
 	// last did; full counts those since that were used up without a refusal.
 	confirmed, full int64
 	confirmedAt     instant
+	// hasty is true once a window has taught nothing because it was refused at its
+	// very begin.
+	hasty bool
+	// suspicion is nil while no call was refused without a word.
+	suspicion *suspicion
 }
 
-// learns reports whether a bucket of the limit learns its quota by its own count:
-// nobody configured it, and its window says when the count begins anew.
-func (l *Limit) learns() bool {
-	return l.Quota == 0 && (l.Window.Kind == Calendar || l.Window.Kind == Fixed)
-}
+// teaches reports whether the limit's window says when the count begins anew, so that
+// our own count can teach its quota.
+func (l *Limit) teaches() bool { return l.Window.Kind == Calendar || l.Window.Kind == Fixed }
+
+// learns reports whether a bucket of the limit learns its quota by its own count from
+// the start: nobody configured it.
+func (l *Limit) learns() bool { return l.Quota == 0 && l.teaches() }
 
 // learning reports whether the quota is our own count's to teach: what a response
 // told is trusted over it.
 func (b *Bucket) learning() bool { return b.lesson != nil && b.provenance != Told }
 
 // study gives a bucket of a limit that learns what it needs to, and what its
-// siblings learned; and takes it from one that does not learn any more.
+// siblings learned.
 func (l *Ledger) study(b *Bucket) {
-	switch {
-	case !b.rule.learns():
-		b.lesson = nil
-		return
-	case b.lesson != nil:
+	if b.lesson != nil || !b.rule.learns() && (b.siblings == nil || b.siblings.number == 0) {
 		return
 	}
+	l.enrol(b)
+	b.lesson.watched = l.watchedFrom(b)
+	b.heed()
+}
+
+// enrol gives a bucket what it needs to learn.
+func (l *Ledger) enrol(b *Bucket) {
 	if b.siblings == nil && b.rule.Per.User {
 		b.siblings = &siblings{triedAt: l.since}
 	}
-	b.lesson = &lesson{siblings: b.siblings, watched: l.watchedFrom(b)}
-	b.heed()
+	b.lesson = &lesson{siblings: b.siblings}
+}
+
+// disbelieve gives a bucket whose quota is configured what it needs to learn a smaller
+// one, because a call was refused on its account and no number says why.
+func (l *Ledger) disbelieve(b *Bucket) {
+	if b.lesson == nil && b.provenance == Configured && b.rule.teaches() && !b.logged() && !b.heardNow() {
+		l.enrol(b)
+		b.lesson.watched = b.sawBegin() || l.watchedFrom(b)
+	}
 }
 
 // watchedFrom reports whether this ledger was there when the window began in which
@@ -91,6 +109,9 @@ func (s *lesson) mark(b *Bucket, w *news) {
 	case w.blocked && w.quota == 0 && s.refusedAt == 0:
 		s.refusedAt, s.refused = w.now, true
 		s.watched = s.watched && !w.tighten && !b.logged()
+	}
+	if s.suspicion != nil {
+		s.resolve(b, w)
 	}
 	if sure := b.n - s.early; w.passed && b.provenance == Learned && sure > b.quota && !b.logged() {
 		if w.late > 0 && s.refused {
@@ -129,6 +150,10 @@ func (b *Bucket) conclude() (effect string) {
 	case !s.watched:
 		s.base = b.quota
 		return fmt.Sprintf("refused after %d of ours, of a window whose begin we did not watch: it teaches nothing", least)
+	case b.provenance == Configured && most >= b.quota:
+		return fmt.Sprintf("refused after %d of ours, or more that was not heard of: no less than the quota", least)
+	case b.hasty(at):
+		return fmt.Sprintf("refused after %d of ours, before the window may have begun for the upstream: it teaches nothing yet", least)
 	case b.quota == s.base && least <= b.quota && b.quota <= most:
 		s.confirmed++
 		effect = fmt.Sprintf("refused after %d of ours: the learned quota is confirmed", least)
@@ -148,9 +173,26 @@ func (b *Bucket) conclude() (effect string) {
 	return effect
 }
 
-// teach replaces the quota by a learned one. What remains follows, but for what a
-// refusal of this window says.
+// hasty reports whether a configured quota stands although less was taken, because
+// the call was refused so soon after the window began for us that it may not have for
+// the upstream: unless that is so in two windows in a row.
+func (b *Bucket) hasty(refused instant) bool {
+	s := b.lesson
+	if last := b.lastEnd(); b.provenance != Configured || !last.known() || refused.sub(last.hi) > 2*calendarGuard {
+		return false
+	}
+	first := !s.hasty
+	s.hasty = true
+	return first
+}
+
+// teach replaces the quota by a learned one, which is never more than is configured.
+// What remains follows, but for what a refusal of this window says.
 func (b *Bucket) teach(quota int64) {
+	provenance := Learned
+	if most := b.rule.holds(); most > 0 && quota >= most {
+		quota, provenance = most, b.rule.Provenance
+	}
 	switch {
 	case b.quota == 0:
 		b.m = min(b.m, quota)
@@ -159,7 +201,7 @@ func (b *Bucket) teach(quota int64) {
 	case quota < b.quota:
 		b.m = max(0, b.m-b.quota+quota)
 	}
-	b.quota, b.provenance, b.unwritten = quota, Learned, true
+	b.quota, b.provenance, b.unwritten = quota, provenance, true
 }
 
 // end ends the lesson of a window that turns, with what is settled of it.
@@ -177,6 +219,10 @@ func (s *lesson) end(b *Bucket) {
 	if s.beyond && b.quota == s.base {
 		s.stopTry()
 	}
+	if s.suspicion != nil {
+		s.suspicion = s.suspicion.last(b)
+	}
+	s.hasty = s.hasty && s.refused
 	s.watched, s.refused, s.early = false, false, 0
 }
 

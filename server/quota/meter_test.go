@@ -17,7 +17,7 @@ type meter interface {
 // arriveAt counts a call by the upstream's meter.
 func (u *upstream) arriveAt(now time.Time) told {
 	t := told{quota: u.meter.all(), ok: u.meter.take(now)}
-	u.note(t.ok, now)
+	u.note(t.ok, 1, now)
 	t.remaining = u.meter.left(now)
 	t.reset = time.Duration(u.rounding.seconds(u.meter.reset(now))) * time.Second
 	return t
@@ -63,7 +63,9 @@ type slidingMeter struct {
 	quota  int64
 	period time.Duration
 	newest bool // reset is when all is free again, not when the next is
-	log    []time.Time
+	// wasteful says that what is refused counts as well.
+	wasteful bool
+	log      []time.Time
 }
 
 func (s *slidingMeter) expire(now time.Time) {
@@ -73,16 +75,16 @@ func (s *slidingMeter) expire(now time.Time) {
 }
 
 func (s *slidingMeter) take(now time.Time) bool {
-	if s.left(now) <= 0 {
-		return false
+	ok := s.left(now) > 0
+	if ok || s.wasteful {
+		s.log = append(s.log, now)
 	}
-	s.log = append(s.log, now)
-	return true
+	return ok
 }
 
 func (s *slidingMeter) left(now time.Time) int64 {
 	s.expire(now)
-	return s.quota - int64(len(s.log))
+	return max(0, s.quota-int64(len(s.log)))
 }
 
 func (s *slidingMeter) all() int64 { return s.quota }

@@ -125,10 +125,14 @@ func (l *Ledger) reconfigureKin(now instant, k *kin, rule *Limit) {
 		}
 	}
 	k.rule = rule
-	if !rule.learns() {
+	unlearn := !rule.learns() && rule.Quota != was.Quota
+	if unlearn {
 		k.siblings = nil
 	}
 	for b := range k.all {
+		if unlearn {
+			b.lesson = nil
+		}
 		changed := b.reconfigure(was)
 		l.study(b)
 		if changed {

@@ -224,6 +224,9 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 			continue
 		}
 		b := l.bucket(t, rule, id.key)
+		if b.lesson == nil && rule.teaches() && r.Provenance == Learned && r.Quota < rule.Quota {
+			l.enrol(b)
+		}
 		b.restore(t, r)
 		if b.state != Open {
 			l.cooling[b] = struct{}{}

@@ -328,6 +328,9 @@ func (b *Bucket) answered(w *news) {
 		b.governor().heard(w.granted, w.passed)
 	}
 	over := false
+	if w.passed {
+		b.served(w.granted)
+	}
 	if b.state != Open {
 		over = b.cooldown.heard(w.now, w.granted, w.passed)
 		b.unwritten = b.unwritten || b.state == Open
@@ -359,7 +362,7 @@ func (b *Bucket) shut(now instant, r refusal) bool {
 	period, certain := b.rule.Window.period(), r.by != Predicted
 	switch {
 	case !b.logged() && b.end.known():
-		r.turns = certain && r.until <= b.turnsAt()
+		r.turns = certain && r.until <= b.turnsAt() && !b.found().rolls()
 		r.until = max(r.until, b.turnsAt())
 	case r.until == 0 && period > 0 && period <= time.Minute:
 		r.until, r.turns = now.add(period), certain

@@ -25,6 +25,8 @@ type siblings struct {
 	// number is what the others go by, 0 when nobody knows; was is what it was
 	// before, and version changes with it.
 	number, was, version int64
+	// spread is the version that all buckets of a configured limit were told of.
+	spread int64
 	// credit is how many windows were used up and not spent on tries, triedAt when
 	// the last try was.
 	credit  int64
@@ -72,10 +74,23 @@ func (b *Bucket) heed() {
 	number := s.siblings.number
 	switch {
 	case !b.learning() || number == 0 || number == b.quota:
-	case b.quota == 0, s.confirmed == 0 && b.quota == s.base, b.quota == s.siblings.was && number < b.quota:
+	case b.quota == 0, b.provenance == Configured && number < b.quota, s.confirmed == 0 && b.quota == s.base, b.quota == s.siblings.was && number < b.quota:
 		b.teach(number)
 		s.base, s.confirmed, s.full = number, 0, 0
 	case b.quota == s.siblings.was:
 		s.follow = true
+	}
+}
+
+// spread lets all buckets of a configured limit go by what some of its users' learned,
+// once they agree that it is less. Those of one that nobody configured do anyway.
+func (l *Ledger) spread(b *Bucket) {
+	s := b.siblings
+	if s == nil || b.rule.learns() || s.number == 0 || s.spread == s.version {
+		return
+	}
+	s.spread = s.version
+	for other := range b.kin.all {
+		l.study(other)
 	}
 }

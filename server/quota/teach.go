@@ -233,6 +233,9 @@ func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	if w.remaining != Unknown || w.reset.known() || w.blocked {
 		kept = l.remember(b).hear(w, s.verdict)
 	}
+	if w.blocked && w.quota == 0 {
+		l.disbelieve(b)
+	}
 	if b.weights != nil {
 		l.weighMore(s, b, w)
 	}
@@ -259,6 +262,7 @@ func (l *Ledger) conclude(b *Bucket) {
 	}
 	heard := b.lesson.refusedAt
 	effect := b.conclude()
+	l.spread(b)
 	*l.remember(b) = report{now: heard, granted: heard, verdict: Refused, quota: b.quota, remaining: Unknown, effect: effect}
 }
 

@@ -16,6 +16,12 @@ type trueLimit struct {
 	perEndpoint bool
 }
 
+// passage is a call that was taken, and what it took.
+type passage struct {
+	at   time.Time
+	cost int64
+}
+
 type trueWindow struct {
 	ends  time.Time
 	count int64
@@ -34,9 +40,10 @@ type upstream struct {
 	refused    int
 	counted    int
 	// weight is what a call to an endpoint takes; nil is one. What is refused takes
-	// as much where wasteful. refusedAt is when each was.
+	// as much where wasteful. passed and refusedAt are when each call was.
 	weight    func(endpoint string, now time.Time) int64
 	wasteful  bool
+	passed    []passage
 	refusedAt []time.Time
 	history   []int64 // counts of the first limit's complete windows
 	taken     []int64 // what others took of each of these
@@ -102,7 +109,7 @@ func (u *upstream) arrive(user string, now time.Time) told {
 			ok, refusing = false, l
 		}
 	}
-	u.note(ok, now)
+	u.note(ok, cost, now)
 	var t told
 	for i, l := range u.limits {
 		w := u.window(i, user, now)
@@ -138,9 +145,10 @@ func (u *upstream) cost(caller string, now time.Time) int64 {
 }
 
 // note counts a call that was taken, or refused.
-func (u *upstream) note(ok bool, now time.Time) {
+func (u *upstream) note(ok bool, cost int64, now time.Time) {
 	if ok {
 		u.counted++
+		u.passed = append(u.passed, passage{now, cost})
 	} else {
 		u.refused++
 		u.refusedAt = append(u.refusedAt, now)
