@@ -11,17 +11,11 @@ import (
 
 // costs is what calls take by endpoint, each endpoint and unit once.
 func (v value) costs(limits []quota.Limit) []quota.EndpointCost {
-	var costs []quota.EndpointCost
-	for _, item := range v.list() {
-		c := item.cost(limits)
-		if slices.ContainsFunc(costs, func(o quota.EndpointCost) bool {
-			return o.Endpoint == c.Endpoint && o.Unit == c.Unit && c.Endpoint != ""
-		}) {
+	return distinct(v, func(item value) quota.EndpointCost { return item.cost(limits) },
+		func(c quota.EndpointCost) endpointKey { return keyOfEndpoint(c.Endpoint, c.Unit) },
+		func(item value, c quota.EndpointCost) {
 			item.failf("duplicate: %q has a cost in %s already", c.Endpoint, c.Unit)
-		}
-		costs = append(costs, c)
-	}
-	return costs
+		})
 }
 
 func (v value) cost(limits []quota.Limit) quota.EndpointCost {

@@ -123,8 +123,12 @@ func (d *differ) rules(path string, from, to *quota.Rules) {
 	d.differs(join(path, "send_within"), send.String(), newSend.String())
 	d.differs(join(path, "report_within"), report.String(), newReport.String())
 	d.limits(join(path, "limits"), from.Limits, to.Limits)
-	d.texts(overrides(join(path, "overrides"), from.Overrides), overrides(join(path, "overrides"), to.Overrides))
-	d.texts(costs(join(path, "costs"), from.Costs), costs(join(path, "costs"), to.Costs))
+	endpoints(d, join(path, "overrides"), from.Overrides, to.Overrides, func(o quota.Override) (of, endpoint, number string) {
+		return o.Limit, o.Endpoint, units(o.Quota)
+	})
+	endpoints(d, join(path, "costs"), from.Costs, to.Costs, func(c quota.EndpointCost) (of, endpoint, number string) {
+		return c.Unit, c.Endpoint, fmt.Sprint(c.Cost)
+	})
 	if len(d.changes) == before && !from.Equal(to) {
 		d.add(path, "changed in order") // of two overrides that fit as well, the first counts
 	}
@@ -162,22 +166,18 @@ func units(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// overrides and costs are the numbers of a list by the field that names them.
-
-func overrides(path string, list []quota.Override) map[string]string {
-	m := make(map[string]string, len(list))
-	for _, o := range list {
-		m[join(join(path, o.Limit), o.Endpoint)] = units(o.Quota)
+// endpoints adds the differences of two lists of endpoints, each with a number of
+// something.
+func endpoints[T any](d *differ, path string, from, to []T, item func(T) (of, endpoint, number string)) {
+	numbers := func(list []T) map[string]string {
+		m := make(map[string]string, len(list))
+		for _, t := range list {
+			of, endpoint, number := item(t)
+			m[join(join(path, of), endpoint)] = number
+		}
+		return m
 	}
-	return m
-}
-
-func costs(path string, list []quota.EndpointCost) map[string]string {
-	m := make(map[string]string, len(list))
-	for _, c := range list {
-		m[join(join(path, c.Unit), c.Endpoint)] = fmt.Sprint(c.Cost)
-	}
-	return m
+	d.texts(numbers(from), numbers(to))
 }
 
 // texts adds the differences of what two configurations say of the same fields.

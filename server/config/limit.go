@@ -9,15 +9,11 @@ import (
 )
 
 func (v value) limits(labels []string) []quota.Limit {
-	var limits []quota.Limit
-	for _, item := range v.list() {
-		l := item.limit(labels)
-		if slices.ContainsFunc(limits, func(o quota.Limit) bool { return o.Name == l.Name && l.Name != "" }) {
+	return distinct(v, func(item value) quota.Limit { return item.limit(labels) },
+		func(l quota.Limit) string { return l.Name },
+		func(item value, l quota.Limit) {
 			item.r.fail(item.position(), item.path+".name", l.Name, "duplicate: each limit of an API needs its own name")
-		}
-		limits = append(limits, l)
-	}
-	return limits
+		})
 }
 
 func (v value) limit(labels []string) quota.Limit {
@@ -83,18 +79,23 @@ func (v value) quota() (int64, quota.Provenance) {
 	return v.whole(quota.MaxQuota, ", or learn, or 100%"), quota.Configured
 }
 
-func (v value) overrides(limits []quota.Limit) []quota.Override {
-	var overrides []quota.Override
-	for _, item := range v.list() {
-		o := item.override(limits)
-		if slices.ContainsFunc(overrides, func(p quota.Override) bool {
-			return p.Endpoint == o.Endpoint && p.Limit == o.Limit && o.Endpoint != ""
-		}) {
-			item.failf("duplicate: %q has a quota for %s already", o.Endpoint, o.Limit)
-		}
-		overrides = append(overrides, o)
+// endpointKey is what the items of a list of endpoints are told apart by: the endpoint,
+// and what is said of it; zero for one without an endpoint.
+type endpointKey struct{ endpoint, of string }
+
+func keyOfEndpoint(endpoint, of string) endpointKey {
+	if endpoint == "" {
+		return endpointKey{}
 	}
-	return overrides
+	return endpointKey{endpoint, of}
+}
+
+func (v value) overrides(limits []quota.Limit) []quota.Override {
+	return distinct(v, func(item value) quota.Override { return item.override(limits) },
+		func(o quota.Override) endpointKey { return keyOfEndpoint(o.Endpoint, o.Limit) },
+		func(item value, o quota.Override) {
+			item.failf("duplicate: %q has a quota for %s already", o.Endpoint, o.Limit)
+		})
 }
 
 func (v value) override(limits []quota.Limit) quota.Override {

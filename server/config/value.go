@@ -173,6 +173,24 @@ func (v value) list() []value {
 	return values
 }
 
+// distinct reads the items of a list. One with the same key as another is reported; an
+// item that has no key is none of those.
+func distinct[T any, K comparable](v value, read func(value) T, key func(T) K, duplicate func(value, T)) []T {
+	var none K
+	var items []T
+	seen := make(map[K]bool)
+	for _, item := range v.list() {
+		t := read(item)
+		k := key(t)
+		if seen[k] && k != none {
+			duplicate(item, t)
+		}
+		seen[k] = true
+		items = append(items, t)
+	}
+	return items
+}
+
 // named is a value with a name: an item of a list of names, or the value of a
 // key.
 type named struct {
