@@ -283,7 +283,8 @@ func (l *Ledger) attend(now instant) {
 }
 
 // Wake is the next instant at which Advance would change something that somebody
-// waits for; zero when there is none.
+// waits for; zero when there is none. It is now where somebody could go at once and
+// has not been told.
 func (l *Ledger) Wake(now time.Time) time.Time {
 	t := at(now)
 	var next instant
@@ -300,16 +301,28 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 	}
 	for b := range l.queued {
 		b.advance(t)
-		if why, retry, _ := b.decide(t, b.want); why != NoReason {
-			next = earlier(next, retry)
-		} else if l.held(t, b) {
-			next = earlier(next, l.holdUntil)
-		}
+		next = earlier(next, l.servesAt(t, b))
 	}
 	if len(l.ghosts) > 0 {
 		next = earlier(next, l.ghosts[0].until)
 	}
 	return next.time()
+}
+
+// servesAt is when time alone lets the first of those who wait at the bucket try
+// again; zero when it never does.
+func (l *Ledger) servesAt(now instant, b *Bucket) instant {
+	why, retry, _ := b.decide(now, b.want)
+	_, writes := l.wanting[b]
+	switch {
+	case why != NoReason:
+		return retry
+	case l.held(now, b):
+		return l.holdUntil
+	case writes && b.unreserved(b.want, b.available()):
+		return 0 // it waits for the store
+	}
+	return now
 }
 
 // Queue tells how many callers wait at a bucket. A bucket with a queue is kept,

@@ -86,6 +86,14 @@ func bareWorld(seed uint64, start time.Time, app, user int64, f faults) *world {
 	return newWorld(seed, start, up, rules, f)
 }
 
+// giveUp drops all demand: nobody waits any more.
+func (w *world) giveUp() {
+	clear(w.waiting)
+	for user := range w.blocked {
+		w.block(user, nil)
+	}
+}
+
 // daysOf plays days of demand: each user wants so many calls a day, spread over
 // it. It returns how many were refused and counted on each.
 func (w *world) daysOf(days, users, each int) (refused, counted []int) {
@@ -99,7 +107,7 @@ func (w *world) daysOf(days, users, each int) (refused, counted []int) {
 		}
 		r, c := w.up.refused, w.up.counted
 		w.run(begin.Add(day - time.Minute))
-		clear(w.waiting)
+		w.giveUp()
 		refused, counted = append(refused, w.up.refused-r), append(counted, w.up.counted-c)
 	}
 	return refused, counted

@@ -79,6 +79,36 @@ func TestReservedOpensTheQueue(t *testing.T) {
 	}
 }
 
+// Whoever looks at a bucket turns its window when that is due. The one who waits
+// there has not been told: the ledger wakes at once.
+func TestLookingLosesNoWakeUp(t *testing.T) {
+	const turn = 12*3600 + 1.5
+	s := newSteps(t, daily(1))
+	s.settle(0.1, s.take(0), Answer{})
+	b := s.denied(1, Exhausted).Bucket
+	s.l.Queue(b, 1)
+	if wake := s.l.Wake(at0(1)); !wake.Equal(at0(turn)) {
+		t.Fatalf("wakes at %v, want when the window turns", wake.Sub(epoch))
+	}
+	s.l.Status(at0(turn), b)
+	for range 2 {
+		if wake := s.l.Wake(at0(turn)); !wake.Equal(at0(turn)) {
+			t.Errorf("wakes at %v, want at once", wake)
+		}
+	}
+	s.l.Advance(at0(turn))
+	if opened := s.l.Opened(); len(opened) != 1 || opened[0] != b {
+		t.Errorf("opened %v", opened)
+	}
+	// What stands between the call and its grant now is the store.
+	if d := s.l.Take(at0(turn), Request{Scope: call, Turn: b}); d.Reason != Reserving {
+		t.Errorf("%v", d.Reason)
+	}
+	if wake := s.l.Wake(at0(turn)); !wake.IsZero() {
+		t.Errorf("wakes at %v, though it is the store that is waited for", wake.Sub(epoch))
+	}
+}
+
 // A waiter at a bucket that is waited out is woken when that is over.
 func TestRestoreWakesWaiters(t *testing.T) {
 	s := newSteps(t, fixed(5, 10*time.Second)).successor(0)
