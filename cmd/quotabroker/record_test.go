@@ -88,6 +88,37 @@ func TestServeRecords(t *testing.T) {
 	}
 }
 
+// TestServePutsRecordingsAside holds that a recording that has become as long as it may
+// be goes on in a new file.
+func TestServePutsRecordingsAside(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "calls.jsonl")
+	p := start(t, "serve", "--config", anyPorts(t, ""), "--record", path, "--record-max-mb", "1")
+	p.address("gRPC")
+	p.signal(syscall.SIGTERM)
+	p.exit()
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat(string(old), 1+1e6/len(old))
+	if err := os.WriteFile(path, []byte(long), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, "serve", "--config", anyPorts(t, ""), "--record", path, "--record-max-mb", "1")
+	p.address("gRPC")
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if aside, err := os.ReadFile(path + ".1"); err != nil || string(aside) != long {
+		t.Errorf("put aside: %d bytes of %d, %v", len(aside), len(long), err)
+	}
+	if n := len(recordedIn(t, path)); n == 0 || n > 2 {
+		t.Errorf("the new one has %d lines", n)
+	}
+}
+
 func TestServeCannotRecord(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -95,6 +126,8 @@ func TestServeCannotRecord(t *testing.T) {
 		exit       int
 	}{
 		{"--record-users", "--record-users: goes with --record", exitUsage},
+		{"--record-max-mb 5", "--record-max-mb: goes with --record", exitUsage},
+		{"--record-max-mb -5", "-5", exitUsage},
 		{"--record " + t.TempDir(), "is no file: name one, or a place for a new one", exitFailure},
 	} {
 		_, stderr, exit := output(t, strings.Fields("serve --config "+anyPorts(t, "")+" "+tt.args)...)

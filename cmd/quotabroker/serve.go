@@ -20,6 +20,7 @@ const stopWithin = 10 * time.Second
 func newServe() *cobra.Command {
 	var file string
 	var logs logFlags
+	var megabytes uint32
 	record := wire.Recording{Version: version()}
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -34,12 +35,16 @@ nothing: the log has every problem, and quotabroker_config_reload_successful is 
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML `file`; without one any API works by its name, on loopback only")
 	cmd.Flags().StringVar(&record.Path, "record", "", "append what is decided and reported to this `file`")
+	cmd.Flags().Uint32Var(&megabytes, "record-max-mb", 1000, "put a recording of so many `megabytes` aside, as FILE.1, and begin anew; 0 lets it grow")
 	cmd.Flags().BoolVar(&record.Users, "record-users", false, "record users and the values of labels as they are, not as pseudonyms")
 	logs.add(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command) error {
-		if record.Users && record.Path == "" {
-			return &usageError{"--record-users: goes with --record: name the file, or leave it out"}
+		for _, name := range []string{"record-users", "record-max-mb"} {
+			if record.Path == "" && cmd.Flags().Changed(name) {
+				return &usageError{"--" + name + ": goes with --record: name the file, or leave it out"}
+			}
 		}
+		record.MaxSize = int64(megabytes) * 1e6
 		log, err := logs.logger(cmd.ErrOrStderr())
 		if err != nil {
 			return err

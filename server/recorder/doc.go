@@ -8,4 +8,7 @@
 // here; of the headers that callers report, only those are written that a dialect
 // reads, of bodies only where a dialect reads them. Users and the values of labels
 // are pseudonyms unless they are asked for, permits always.
+//
+// A file that has become as long as it may be is followed by another one, which is a
+// recording by itself: with its own beginning, and the configuration that is in force.
 package recorder

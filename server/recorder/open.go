@@ -29,6 +29,16 @@ func Open(path string) (file *os.File, size int64, torn bool, err error) {
 	return file, size, torn, nil
 }
 
+// Rotate puts a recording aside, under the same name with ".1" behind it, where it
+// takes the place of the one before; and opens a new file for what follows.
+func Rotate(path string) (*os.File, error) {
+	if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	file, _, _, err := Open(path)
+	return file, err
+}
+
 func acceptable(path string, info fs.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():

@@ -2,7 +2,6 @@ package recorder
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"log/slog"
 	"sync"
@@ -36,6 +35,11 @@ type Options struct {
 	// off.
 	Size int64
 	Torn bool
+	// MaxSize is how long the file may become; then what follows goes to the file
+	// that Next opens, as a recording of its own with the same pseudonyms. 0 is any
+	// length, and needs no Next.
+	MaxSize int64
+	Next    func() (File, error)
 	// Users writes users, and the values of labels, as they are.
 	Users bool
 	// Log receives a line when the file cannot be written, and one when it can
@@ -69,7 +73,9 @@ func New(file File, o Options) (*Recorder, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Recorder{began: time.Now(), queue: make(chan event, mostWaiting), closing: make(chan struct{})}
-	r.writer = writer{file: file, size: o.Size, log: o.Log, maker: newMaker(o.Users), lines: newCounters()}
+	r.writer = writer{
+		file: file, size: o.Size, most: o.MaxSize, next: o.Next, log: o.Log, maker: newMaker(o.Users), lines: newCounters(),
+	}
 	if o.Metrics != nil {
 		if err := r.writer.lines.register(o.Metrics); err != nil {
 			return nil, err
@@ -78,11 +84,11 @@ func New(file File, o Options) (*Recorder, error) {
 	if o.Torn {
 		r.writer.pending = append(r.writer.pending, '\n')
 	}
-	first := &recording.Began{Format: recording.Format, Version: o.Version, Wall: r.began.UTC().Round(0), Users: recording.Hidden}
+	first := recording.Began{Format: recording.Format, Version: o.Version, Wall: r.began.UTC().Round(0), Users: recording.Hidden}
 	if o.Users {
 		first.Users = recording.Shown
 	}
-	r.put(func(*maker) recording.Line { return recording.Line{Began: first} })
+	r.put(func(*maker) recording.Line { return recording.Line{Began: &first} })
 	r.running.Go(r.run)
 	return r, nil
 }
@@ -138,62 +144,4 @@ func (r *Recorder) run() {
 			return
 		}
 	}
-}
-
-// writer makes lines, and puts them on the file whole or not at all.
-type writer struct {
-	file  File
-	maker *maker
-	log   *slog.Logger
-	lines counters
-	// pending is lines to be written, n of them; size is how long the file is.
-	pending []byte
-	n       int
-	size    int64
-	// failing is true after a write that failed, until one succeeds.
-	failing bool
-	err     error
-}
-
-func (w *writer) add(e event) {
-	line := e.make(w.maker)
-	line.AtUS = recording.US(e.at)
-	text, err := json.Marshal(&line)
-	if err != nil || len(text) >= recording.MaxLine {
-		w.lines.failed.Inc() // no line that a broker made is like that
-		return
-	}
-	w.pending = append(append(w.pending, text...), '\n')
-	w.n++
-	if len(w.pending) >= mostPending {
-		w.flush()
-	}
-}
-
-// flush writes what is pending. Where that fails it is lost, and what was written of
-// it is cut off again, so that the recording goes on with a whole line when there is
-// room again.
-func (w *writer) flush() {
-	if w.n == 0 {
-		return
-	}
-	wrote, err := w.file.Write(w.pending)
-	switch {
-	case err != nil:
-		w.lines.failed.Add(float64(w.n))
-		if !w.failing {
-			w.log.Warn("the recording cannot be written: what happens now is lost from it", "error", err)
-		}
-		if wrote > 0 {
-			_ = w.file.Truncate(w.size) // a file that cannot be cut either has a line that is cut off
-		}
-	default:
-		w.lines.written.Add(float64(w.n))
-		w.size += int64(wrote)
-		if w.failing {
-			w.log.Info("the recording can be written again")
-		}
-	}
-	w.failing = err != nil
-	w.pending, w.n = w.pending[:0], 0
 }

@@ -289,11 +289,20 @@ func TestFullDisk(t *testing.T) {
 		if n := strings.Count(log.String(), "\n"); n != 2 || strings.Count(log.String(), "no space left") != 1 {
 			t.Errorf("the log has\n%s", &log)
 		}
-		var failed dto.Metric
-		if err := r.writer.lines.failed.Write(&failed); err != nil || failed.GetCounter().GetValue() != float64(21-full) {
-			t.Errorf("%v lines failed of %d, %v", failed.GetCounter().GetValue(), 21-full, err)
+		if failed := count(t, r.writer.lines.failed); failed != float64(21-full) {
+			t.Errorf("%v lines failed of %d", failed, 21-full)
 		}
 	})
+}
+
+// count is what a counter has.
+func count(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Error(err)
+	}
+	return m.GetCounter().GetValue()
 }
 
 // TestClose holds that a file that hangs holds up a stop no longer than its

@@ -16,7 +16,8 @@
 // from that of their times by a little.
 //
 // Users, the values of labels, and permits are pseudonyms unless the recording says
-// that users are shown: the same for the same value within one recording, and of no
-// use outside it, because the key that made them is kept nowhere. Applications,
-// endpoints and callers are as they were.
+// that users are shown: the same for the same value within one recording, and in the
+// one in which it goes on when it has become too long, and of no use outside them,
+// because the key that made them is kept nowhere. Applications, endpoints and callers
+// are as they were.
 package recording

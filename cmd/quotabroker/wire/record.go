@@ -15,6 +15,9 @@ import (
 type Recording struct {
 	// Path is a new file, or a recording that goes on.
 	Path string
+	// MaxSize is how long the file may become, in bytes: then it is put aside, as the
+	// only one that is kept, and a new one begun. 0 is any length.
+	MaxSize int64
 	// Users writes users, and the values of labels, as they are.
 	Users bool
 	// Version is the program's.
@@ -29,6 +32,7 @@ func (r Recording) start(metrics prometheus.Registerer, log *slog.Logger) (*reco
 	}
 	made, err := recorder.New(file, recorder.Options{
 		Version: r.Version, Size: size, Torn: torn, Users: r.Users, Log: log, Metrics: metrics,
+		MaxSize: r.MaxSize, Next: func() (recorder.File, error) { return recorder.Rotate(r.Path) },
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("record: %w", err), file.Close())
