@@ -43,7 +43,10 @@ func (l *Ledger) whose(s *answerState, o *Observation, told tellings) ([]*Bucket
 	if len(l.claims) > 0 {
 		c = l.claims[claimOf(o)]
 	}
-	b := s.named(o, c)
+	var b *Bucket
+	if o.Says || o.Limit != "" {
+		b = s.named(o, c)
+	}
 	switch {
 	case b == nil && o.Says || b != nil && told.of(b) != nil:
 		b = l.tell(s.now, *s.scope, o)
@@ -169,7 +172,8 @@ func (t tellings) of(b *Bucket) *Observation {
 	return nil
 }
 
-// countUnseen counts, for each bucket, the answers that speak of others.
+// countUnseen counts, for each bucket of a limit that nobody configured, the answers
+// that speak of others.
 func (s *answerState) countUnseen(told tellings) {
 	if len(told) == 0 {
 		return
@@ -177,7 +181,7 @@ func (s *answerState) countUnseen(told tellings) {
 	for _, b := range s.route {
 		if told.of(b) != nil {
 			b.unseen, b.seen = 0, true
-		} else if b.unseen < forgetAfter {
+		} else if b.unseen < forgetAfter && b.rule.Provenance != Configured {
 			b.unseen++
 		}
 	}

@@ -60,6 +60,7 @@ func calls(b testing.TB, a Answer) func() {
 	l := NewLedger(&Rules{API: "api", Limits: benchLimits(3)}, 1)
 	now, midnight, left := epoch, 12*time.Hour, MaxQuota
 	var room Permit
+	r := Request{Scope: call, Into: &room}
 	return func() {
 		now = now.Add(time.Microsecond)
 		midnight -= time.Microsecond
@@ -68,7 +69,7 @@ func calls(b testing.TB, a Answer) func() {
 			a.Observations[i].Remaining, a.Observations[i].Reset.After = left, midnight
 		}
 		l.Advance(now)
-		if !l.Take(now, Request{Scope: call, Into: &room}).Allowed() {
+		if !l.Take(now, r).Allowed() {
 			grant(b, l, now, call, &room)
 		}
 		l.Settle(now, &room, a)

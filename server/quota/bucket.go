@@ -28,9 +28,10 @@ type Bucket struct {
 	// lost is the cost in this window of calls that were not heard of, and that
 	// the upstream may have counted; and what was used of it before we came.
 	lost int64
-	// flying counts the permits in o.
-	flying int32
 
+	// remembered is where the ledger keeps reports about it, from 1; 0 when it never
+	// did.
+	remembered uint16
 	provenance Provenance
 	// doubtful says that m fell by more than our own calls explain: one answer
 	// is enough to raise it again.
@@ -109,11 +110,19 @@ func (b *Bucket) available() int64 {
 // confirmed is what the upstream's numbers leave us: the lowest remaining less
 // all that may not be counted in it.
 func (b *Bucket) confirmed() int64 {
+	if b.kind == nil && b.a == b.aCov {
+		return b.m
+	}
+	return b.lessUncovered()
+}
+
+// lessUncovered is what is confirmed where not all is counted in the lowest remaining.
+func (b *Bucket) lessUncovered() int64 {
 	if b.m == unbounded || b.kind != nil && b.countsAlone() {
 		return unbounded
 	}
 	left := b.m - (b.a - b.aCov)
-	if b.a > b.aCov && b.alone() {
+	if b.alone() {
 		left = max(left, min(b.m, b.quota-b.n-b.lost))
 	}
 	return left
@@ -180,7 +189,7 @@ func (b *Bucket) decide(now instant, cost int64) (why Reason, retry instant, fir
 }
 
 func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry instant, firm bool) {
-	if why, retry := b.cooldown.blocks(now, int64(b.flying)); why != NoReason {
+	if why, retry := b.cooldown.blocks(now); why != NoReason {
 		return why, retry, why == CoolingDown
 	}
 	switch {
@@ -210,7 +219,7 @@ func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry in
 // ordinary reports whether nothing but what is left decides, which is never more than
 // a quota, and nobody waits for it.
 func (b *Bucket) ordinary() bool {
-	return b.state == Open && b.queued == 0 && !b.gate && b.quota > 0 && !b.unsure && b.drift() == nil
+	return b.state == Open && b.queued == 0 && b.quota > 0 && !b.unsure && b.drift() == nil
 }
 
 // retryAt is when an exhausted bucket could allow a call of this cost.
@@ -267,6 +276,16 @@ func (b *Bucket) stopProbes() {
 // grant charges a call. The bucket must have allowed it, with so much left.
 func (b *Bucket) grant(now instant, cost, left int64) {
 	b.tally.Granted++
+	if left < cost || b.state != Open || b.quota == 0 || b.kind != nil || b.doubts != nil || b.unsure {
+		b.grantOnTrial(now, cost, left)
+	}
+	b.o += cost
+	b.flying++
+}
+
+// grantOnTrial notes what a call is beside its cost: a probe, or one that is paced,
+// or the first of a window.
+func (b *Bucket) grantOnTrial(now instant, cost, left int64) {
 	switch {
 	case b.state == ProbingState:
 		b.tally.Probes++
@@ -294,8 +313,6 @@ func (b *Bucket) grant(now instant, cost, left int64) {
 	if b.flying == 0 && b.logged() && b.kind.log.rhythm != nil {
 		b.kind.log.rhythm.granted(now, b.kind.log.settledLast(), b.rule.Window.Period)
 	}
-	b.o += cost
-	b.flying++
 	b.cooldown.granted(now)
 }
 

@@ -23,11 +23,10 @@ type chunks struct {
 // chunk is how much is reserved ahead: never more than a twentieth of the quota,
 // and a hundredth as long as nobody knows better.
 func (b *Bucket) chunk() int64 {
-	size := b.ahead
-	if size == 0 {
-		size = b.quota / 100
+	if b.ahead == 0 {
+		return max(1, b.quota/100)
 	}
-	return max(1, min(size, b.quota/20))
+	return max(1, min(b.ahead, b.quota/20))
 }
 
 // wanted is how much to reserve beyond what is spent: a chunk, or what those who

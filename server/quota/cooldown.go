@@ -31,7 +31,9 @@ type cooldown struct {
 	// closure is nil until the bucket is first closed.
 	*closure
 
-	state State
+	// flying counts the calls that are under way: the permits in o.
+	flying int32
+	state  State
 	// turns says that the end is the window's own turn, which needs no probe.
 	turns bool
 	// doublings is how often the back-off has grown.
@@ -189,18 +191,18 @@ func (c *cooldown) advance(now instant) {
 // granted before may still come.
 func (c *cooldown) open() {
 	*c.closure = closure{began: c.began, since: c.since}
-	*c = cooldown{closure: c.closure}
+	*c = cooldown{closure: c.closure, flying: c.flying}
 }
 
 // blocks is why the cool-down holds a call back, and until when; the instant is
 // zero when only an answer can tell.
-func (c *cooldown) blocks(now instant, flying int64) (Reason, instant) {
+func (c *cooldown) blocks(now instant) (Reason, instant) {
 	switch {
 	case c.state == Cooling:
 		return CoolingDown, c.until
 	case c.state == ProbingState && now < c.nextProbe:
 		return Probing, c.nextProbe
-	case c.state == Ramping && flying >= c.width:
+	case c.state == Ramping && int64(c.flying) >= c.width:
 		return Probing, 0
 	}
 	return NoReason, 0

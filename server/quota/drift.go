@@ -41,10 +41,14 @@ type drift struct {
 // window.
 func (b *Bucket) counted() int64 { return b.n + b.lost + b.o }
 
+// unexplained is by how much what remains is less than our own cost explains, if that
+// is known at all.
+func (b *Bucket) unexplained() int64 { return b.quota - b.m - b.counted() }
+
 // foreign is what the upstream counted in this window beyond all that we can have
 // sent: never more than others took, and less while calls are in flight.
 func (b *Bucket) foreign() int64 {
-	foreign := b.quota - b.m - b.counted()
+	foreign := b.unexplained()
 	if foreign <= 0 || !b.heardNow() || b.quota == 0 || b.logged() || !b.windowed() || b.doubtful || b.strayed || b.guesses() {
 		return 0
 	}
@@ -59,7 +63,10 @@ func (b *Bucket) promise(now instant) int64 {
 	if left == unbounded {
 		return 0
 	}
-	return left - b.takenSince(now) + b.n + b.lost
+	if b.drift() != nil {
+		left -= b.takenSince(now)
+	}
+	return left + b.n + b.lost
 }
 
 // follow learns what others take from an answer that has been settled.
@@ -171,9 +178,6 @@ func (b *Bucket) within(d time.Duration) int64 {
 
 // takenSince is what others took since the number that we count by.
 func (b *Bucket) takenSince(now instant) int64 {
-	if b.drift() == nil {
-		return 0
-	}
 	return b.within(now.sub(b.numberOf()))
 }
 

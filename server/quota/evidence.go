@@ -26,8 +26,9 @@ type Evidence struct {
 	Effect string
 }
 
-// memory is the last reports about one bucket.
+// memory is the last reports about one bucket, which is nil once it was dropped.
 type memory struct {
+	bucket  *Bucket
 	reports [maxEvidence]report
 	// heard is how many there were.
 	heard int
@@ -56,7 +57,7 @@ func (m *memory) last(i int) *report { return &m.reports[(m.heard-1-i)%maxEviden
 // Evidence is what is kept of the reports about a bucket, the newest first: nil
 // for a bucket that was not heard of lately.
 func (l *Ledger) Evidence(b *Bucket) []Evidence {
-	kept := l.evidence[b]
+	kept := l.memoryOf(b)
 	if kept == nil {
 		return nil
 	}
@@ -67,33 +68,37 @@ func (l *Ledger) Evidence(b *Bucket) []Evidence {
 	return list
 }
 
+// memoryOf is what is kept of the reports about a bucket; nil when that is nothing.
+func (l *Ledger) memoryOf(b *Bucket) *memory {
+	if b.remembered == 0 || l.evidence[b.remembered-1].bucket != b {
+		return nil
+	}
+	return l.evidence[b.remembered-1]
+}
+
 // remember is the room of the latest report about a bucket.
 func (l *Ledger) remember(b *Bucket) *report {
-	kept := l.evidence[b]
+	kept := l.memoryOf(b)
 	if kept == nil {
 		kept = l.recollect(b)
 	}
+	r := &kept.reports[kept.heard%maxEvidence]
 	kept.heard++
-	return kept.last(0)
+	return r
 }
 
 // recollect makes room for reports about a bucket: that of the one that was first
 // heard of longest ago, where there are too many.
 func (l *Ledger) recollect(b *Bucket) *memory {
-	if len(l.explained) < maxExplained {
-		l.explained = append(l.explained, b)
-		l.evidence[b] = &memory{}
-		return l.evidence[b]
+	place := len(l.evidence)
+	if place < maxExplained {
+		l.evidence = append(l.evidence, &memory{})
+	} else {
+		place, l.oldest = l.oldest, (l.oldest+1)%maxExplained
 	}
-	first := l.explained[l.oldest]
-	l.explained[l.oldest], l.oldest = b, (l.oldest+1)%maxExplained
-	kept := l.evidence[first]
-	if kept == nil {
-		kept = &memory{} // it was dropped
-	}
-	delete(l.evidence, first)
-	*kept = memory{}
-	l.evidence[b] = kept
+	kept := l.evidence[place]
+	*kept = memory{bucket: b}
+	b.remembered = uint16(place + 1) //nolint:gosec // at most maxExplained
 	return kept
 }
 

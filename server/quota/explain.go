@@ -63,7 +63,7 @@ func (l *Ledger) Explain(now time.Time, b *Bucket) Explanation {
 // Heard is when a response last told numbers of the bucket; zero when none has.
 func (l *Ledger) Heard(b *Bucket) time.Time {
 	heard := b.tm
-	if kept := l.evidence[b]; kept != nil {
+	if kept := l.memoryOf(b); kept != nil {
 		heard = max(heard, kept.last(0).now)
 	}
 	return heard.time()

@@ -193,7 +193,9 @@ func (l *Ledger) drop(b *Bucket) {
 	delete(l.queued, b)
 	delete(l.cooling, b)
 	delete(l.wanting, b)
-	delete(l.evidence, b)
+	if kept := l.memoryOf(b); kept != nil {
+		kept.bucket = nil
+	}
 }
 
 // all yields every bucket, in no order. Buckets may be dropped meanwhile.

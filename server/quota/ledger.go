@@ -81,14 +81,12 @@ type Ledger struct {
 	// what they are.
 	since, ruledSince instant
 
-	// evidence is what is kept of reports, explained the buckets that have any,
-	// in the order in which they were first heard of: a ring that begins at oldest
-	// once it is full.
-	evidence  map[*Bucket]*memory
-	explained []*Bucket
+	// evidence is what is kept of reports, by bucket in the order in which they were
+	// first heard of: a ring that begins at oldest once it is full.
+	evidence []*memory
+	oldest   int
 	// standings are of the callers that others have contradicted.
 	standings map[standingID]*standing
-	oldest    int
 
 	ghosts []ghost
 	// holdUntil closes the buckets that are not stored after an earlier owner.
@@ -107,7 +105,6 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 		queued:   make(map[*Bucket]struct{}),
 		cooling:  make(map[*Bucket]struct{}),
 		wanting:  make(map[*Bucket]struct{}),
-		evidence: make(map[*Bucket]*memory),
 	}
 }
 
@@ -173,13 +170,16 @@ func (l *Ledger) Check(now time.Time, r Request) (d Decision) {
 // decides, because the call cannot be made before it ends.
 func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 	l.asked = slices.Grow(l.asked[:0], len(route))[:len(route)]
+	untold := len(r.Costs)+len(l.rules.Costs) == 0
 	for i, b := range route {
 		if !b.still(now) {
 			b.elapse(now)
 		}
 		q := &l.asked[i]
 		q.left = b.available()
-		q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
+		if q.cost, q.guessed = 1, false; !untold || b.weights != nil || !b.rule.countsRequests() {
+			q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
+		}
 		if b.ordinary() && q.left >= q.cost && now >= l.holdUntil && !b.unreserved(q.cost, q.left) {
 			continue
 		}

@@ -34,7 +34,7 @@ type phase struct {
 	// seen is true once an answer spoke of the bucket in this window.
 	seen bool
 	// unseen counts the answers since the last such that spoke of other buckets,
-	// up to forgetAfter.
+	// up to forgetAfter; 0 where somebody configured the limit.
 	unseen uint8
 
 	asking
@@ -209,7 +209,10 @@ func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 	case b.logged():
 		return thisWindow
 	}
-	known, ends, lastEnd, reach := b.end.known(), b.ends(), b.lastEnd(), b.reach()
+	known, ends, lastEnd, reach := b.end.known(), b.end, b.lastEnd(), b.reach()
+	if !known {
+		ends = b.untoldEnds()
+	}
 	this := reset.hi >= ends.lo && reset.lo <= ends.hi
 	// A call granted within reach of the end can only be of this window, or we turned
 	// long before it began.
@@ -238,18 +241,14 @@ func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 	return thisWindow
 }
 
-// ends bounds when this window ends, even where nobody told: not before one
-// period after the last could have ended.
-func (b *Bucket) ends() span {
+// untoldEnds bounds when this window ends where nobody told: not before one period
+// after the last could have ended.
+func (b *Bucket) untoldEnds() span {
 	const never = instant(1<<63 - 1)
-	switch {
-	case b.end.known():
-		return b.end
-	case b.lastEnd().known():
-		return span{max(b.lastEnd().lo.add(b.reach()), b.turned), never}
-	default:
-		return span{b.turned, never}
+	if last := b.lastEnd(); last.known() {
+		return span{max(last.lo.add(b.reach()), b.turned), never}
 	}
+	return span{b.turned, never}
 }
 
 // reach is the shortest that a window can be: a period, less what months and

@@ -274,7 +274,9 @@ func (b *Bucket) takeOver(old *Bucket) {
 		b.ident, b.seen = old.ident+1, false
 	}
 	if old.state != Open && (b.state == Open || old.until > b.until) {
+		flying := b.flying
 		b.cooldown = old.cooldown.clone()
+		b.flying = flying
 		b.turns = false
 	}
 }

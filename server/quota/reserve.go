@@ -68,8 +68,9 @@ type ghost struct {
 }
 
 // stored reports whether the bucket's grants are reserved in the store. A window
-// that is held as a log, or short, is not: it is waited out after a restart.
-func (b *Bucket) stored() bool { return b.quota > 0 && !b.gate && !b.logged() && !b.short() }
+// that is held as a log, or short, is not: it is waited out after a restart. A gate
+// has no quota.
+func (b *Bucket) stored() bool { return b.quota > 0 && !b.logged() && !b.short() }
 
 // unreserved reports whether a call of this cost could go but for the store, which
 // has not confirmed as much.

@@ -32,7 +32,9 @@ type plan []*kin
 // again, to show it.
 type routed struct {
 	buckets []*Bucket
-	scope   Scope
+	// user, endpoint and labels are the scope's, whose other parts are the ledger's.
+	user, endpoint string
+	labels         Labels
 	// planned is the ledger's plan by which it was made.
 	planned uint64
 }
@@ -41,7 +43,7 @@ type routed struct {
 // the next call.
 func (l *Ledger) route(now instant, s *Scope) []*Bucket {
 	last := &l.routed
-	if len(last.buckets) > 0 && last.planned == l.planned && last.scope == *s {
+	if len(last.buckets) > 0 && last.planned == l.planned && last.user == s.User && last.endpoint == s.Endpoint && last.labels == s.Labels {
 		return last.buckets
 	}
 	route := last.buckets[:0]
@@ -52,7 +54,8 @@ func (l *Ledger) route(now instant, s *Scope) []*Bucket {
 			route = append(route, b)
 		}
 	}
-	last.buckets, last.scope, last.planned = route, *s, l.planned
+	last.buckets, last.planned = route, l.planned
+	last.user, last.endpoint, last.labels = s.User, s.Endpoint, s.Labels
 	return route
 }
 
@@ -161,7 +164,12 @@ func (l *Ledger) join(p *Permit, b *Bucket) {
 }
 
 func (p *Permit) charged(b *Bucket) bool {
-	return slices.ContainsFunc(p.charges, func(c charge) bool { return c.bucket == b })
+	for i := range p.charges {
+		if p.charges[i].bucket == b {
+			return true
+		}
+	}
+	return false
 }
 
 // named is the bucket of the limit that an observation names, or that is counted as
@@ -307,7 +315,7 @@ func (l *Ledger) forgetUnseen(s *answerState) {
 		case b.unseen == 0:
 		case s.passed && b.refuted() && !l.anyCooling(b.rule):
 			l.refute(b.rule)
-		case b.unseen >= forgetAfter && b.onlyTold():
+		case b.unseen >= forgetAfter:
 			l.forget(s.now, b)
 		}
 	}
@@ -323,12 +331,6 @@ func (l *Ledger) anyCooling(rule *Limit) bool {
 	return false
 }
 
-// onlyTold reports whether nobody but responses ever told of the limit, or of its
-// quota.
-func (b *Bucket) onlyTold() bool {
-	return b.rule.Provenance == Told || b.provenance == Told && b.rule.Provenance == Nobody && b.rule.Quota == 0
-}
-
 // forget drops a limit that only responses told of, once they do not any more and
 // its window, and two more, have ended: others may be closer to their ends for as
 // long. One that is configured as not known is not known again.
@@ -337,9 +339,9 @@ func (l *Ledger) forget(now instant, b *Bucket) {
 		return
 	}
 	switch {
-	case b.rule.Provenance != Told:
+	case b.rule.Quota == 0 && b.rule.Provenance == Nobody && b.provenance == Told:
 		b.quota, b.provenance, b.m = 0, Nobody, unbounded
-	case !l.anyBusy(b.rule):
+	case b.rule.Provenance == Told && !l.anyBusy(b.rule):
 		l.untold(b.rule)
 	}
 }

@@ -57,12 +57,14 @@ func (b *Bucket) settle(w *news) (effect string) {
 	}
 	var past bool
 	if w.silent() {
-		effect = b.hearNothing(w)
+		if effect = saysNothing; b.unsure || b.kind != nil || b.doubts != nil {
+			b.hearNothing(w)
+		}
 	} else if effect, past = b.hear(w); past {
 		return effect
 	}
 	b.count(w)
-	if b.heardNow() || b.drift() != nil {
+	if b.drift() != nil || b.unexplained() > 0 {
 		b.follow(w)
 	}
 	if b.lesson != nil {
@@ -79,7 +81,7 @@ const saysNothing = "says nothing of what remains"
 func (w *news) silent() bool { return w.remaining == Unknown && w.quota == 0 && !w.reset.known() }
 
 // hearNothing is what is left of hear for an answer that is silent.
-func (b *Bucket) hearNothing(w *news) (effect string) {
+func (b *Bucket) hearNothing(w *news) {
 	if b.unsure {
 		b.find(w, thisWindow)
 	}
@@ -87,7 +89,6 @@ func (b *Bucket) hearNothing(w *news) (effect string) {
 		b.usedFirst(w.now, w.granted)
 	}
 	b.unriseQuota()
-	return saysNothing
 }
 
 // hear weighs what the answer says of the bucket's window; past says that it was of
@@ -191,7 +192,9 @@ func (b *Bucket) stale(now, granted instant, reset span, epoch int64) bool {
 // takeNumbers weighs the numbers against what is known of this window: a fall
 // is believed at once, a rise when a second answer confirms it.
 func (b *Bucket) takeNumbers(w *news) (effect string) {
-	b.takeQuota(w)
+	if b.doubts != nil || w.quota != 0 && w.quota != b.quota {
+		b.takeQuota(w)
+	}
 	r := w.remaining
 	switch {
 	case r == Unknown:
@@ -222,7 +225,9 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 		b.probeSoon(w.now)
 		effect = "a rise: a second answer must confirm it"
 	}
-	b.logEnd(w)
+	if b.kind != nil {
+		b.logEnd(w)
+	}
 	return effect
 }
 
@@ -320,10 +325,9 @@ func (b *Bucket) restoreQuota(w *news) {
 	b.doubtful = true
 }
 
-// answered notes that the upstream answered a call: a limit that is not known
-// has been asked, and a cool-down may be over.
+// answered notes what it means that the upstream answered a call: a cool-down may be
+// over, and so may a window that is spent.
 func (b *Bucket) answered(w *news) {
-	b.asked = true
 	if b.governor() != nil {
 		b.governor().heard(w.granted, w.passed)
 	}

@@ -27,16 +27,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	if len(s.blamed) > 0 {
 		p.blamed = s.firstBlamed()
 	}
-	for i := range p.charges {
-		c := &p.charges[i]
-		l.settleCharge(s, c, told.of(c.bucket), late && !p.holds(c.bucket), &a)
-	}
-	p.slotted = false
-	for _, t := range told {
-		if !p.charged(t.bucket) {
-			l.learn(s, t.bucket, s.newsOf(t.bucket, t.o))
-		}
-	}
+	l.settleCharges(s, told, late, &a)
 	if s.passed {
 		l.passed(s)
 	} else {
@@ -44,6 +35,29 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	}
 	l.forgetUnseen(s)
 	return true
+}
+
+// settleCharges ends the charges of the permit, and lets those buckets learn too that
+// the answer tells of and that do not count it.
+func (l *Ledger) settleCharges(s *answerState, told tellings, late bool, a *Answer) {
+	p, charged := s.permit, 0
+	for i := range p.charges {
+		c := &p.charges[i]
+		o := told.of(c.bucket)
+		if o != nil {
+			charged++
+		}
+		l.settleCharge(s, c, o, late && !p.holds(c.bucket), a)
+	}
+	p.slotted = false
+	if charged == len(told) {
+		return
+	}
+	for _, t := range told {
+		if !p.charged(t.bucket) {
+			l.learn(s, t.bucket, s.newsOf(t.bucket, t.o))
+		}
+	}
 }
 
 // settleUnanswered spends the permit: the upstream may have counted it.
@@ -167,7 +181,17 @@ func (s *answerState) bounds(b *Bucket, r Reset) span {
 func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
 	w := &s.news
 	*w = news{}
-	w.arrival, w.remaining, w.blocked = &s.arrival, Unknown, s.blamed != nil && s.blamed[b]
+	w.arrival, w.remaining = &s.arrival, Unknown
+	if o != nil || !s.passed {
+		s.tell(w, b, o)
+	}
+	return w
+}
+
+// tell adds to the news what the answer says of the bucket, or that its call was not
+// taken.
+func (s *answerState) tell(w *news, b *Bucket, o *Observation) {
+	w.blocked = s.blamed[b]
 	w.vague = s.vague.known() && !w.blocked || s.predicted && w.blocked
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
@@ -182,7 +206,6 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
 	if w.quota > 0 {
 		w.remaining = min(w.remaining, w.quota)
 	}
-	return w
 }
 
 // settleCharge ends one charge of a permit; late says that it lapsed before, so
@@ -207,7 +230,9 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		}
 	}
 	b.tally.Settled++
-	b.answered(w)
+	if b.asked = true; b.n >= b.quota || b.closure != nil || b.doubts != nil {
+		b.answered(w)
+	}
 	if b.gate {
 		l.settled(b)
 		return

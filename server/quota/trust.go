@@ -83,7 +83,7 @@ func (b *Bucket) expose(by string, strikes int) {
 // alone reports whether all that is kept of the bucket's reports came from one
 // caller: what it tells falsely is nobody else's loss.
 func (l *Ledger) alone(b *Bucket, caller string) bool {
-	kept := l.evidence[b]
+	kept := l.memoryOf(b)
 	if kept == nil {
 		return true
 	}

@@ -133,12 +133,16 @@ func (b *Bucket) weigh(endpoint string) int64 {
 	if b.weights == nil {
 		return 1
 	}
-	w := b.weights[endpoint]
+	return b.weights[endpoint].of(b.quota)
+}
+
+// of is what the call is charged of a quota, 0 when that is not known.
+func (w *weight) of(quota int64) int64 {
 	switch {
 	case w == nil:
 		return 1
-	case b.quota > 0:
-		return min(w.cost, b.quota)
+	case quota > 0:
+		return min(w.cost, quota)
 	}
 	return w.cost
 }
