@@ -39,10 +39,7 @@ func (l *Ledger) attribute(s *answerState, observations []Observation) tellings 
 // by which it can be counted, as far as nothing contradicts it. They are good until
 // the next call.
 func (l *Ledger) whose(s *answerState, o *Observation, told tellings) ([]*Bucket, *claim) {
-	var c *claim
-	if len(l.claims) > 0 {
-		c = l.claims[claimOf(o)]
-	}
+	c := l.claim(o)
 	var b *Bucket
 	if o.Says || o.Limit != "" {
 		b = s.named(o, c)
@@ -55,7 +52,7 @@ func (l *Ledger) whose(s *answerState, o *Observation, told tellings) ([]*Bucket
 			b = l.tell(s.now, *s.scope, o)
 		}
 	case b == nil:
-		return l.claimants(s, o, told)
+		return l.claimants(s, o, c, told)
 	}
 	if b == nil {
 		return nil, nil
@@ -64,15 +61,17 @@ func (l *Ledger) whose(s *answerState, o *Observation, told tellings) ([]*Bucket
 	return l.of, nil
 }
 
-// claimants is the buckets of a claim. While a wide candidate stands, those that it
+// claimants is the buckets of a claim, which is made when there is none. While a wide candidate stands, those that it
 // holds need no bucket of their own: it has all of their numbers and counts all of
 // their calls.
-func (l *Ledger) claimants(s *answerState, o *Observation, told tellings) ([]*Bucket, *claim) {
+func (l *Ledger) claimants(s *answerState, o *Observation, c *claim, told tellings) ([]*Bucket, *claim) {
 	configured := l.configured(s, o, told)
 	if len(configured) == 1 {
 		return configured, nil
 	}
-	c := l.claim(o)
+	if c == nil {
+		c = l.newClaim(o)
+	}
 	switch {
 	case c == nil:
 		return configured[:min(1, len(configured))], nil
@@ -137,10 +136,20 @@ func (l *Ledger) invented(of []*Bucket, s *answerState, c *claim, o *Observation
 			l.invent(s, c, x, o)
 		}
 		if x.rule != nil {
-			of = append(of, l.bucket(s.now, x.rule, *s.scope))
+			of = append(of, l.routedTo(s, x.rule))
 		}
 	}
 	return of
+}
+
+// routedTo is the bucket of a told limit that counts the call.
+func (l *Ledger) routedTo(s *answerState, rule *Limit) *Bucket {
+	for _, b := range s.route {
+		if b.rule == rule {
+			return b
+		}
+	}
+	return l.bucket(s.now, rule, *s.scope)
 }
 
 // invent makes the limit of a candidate, unless there are too many.

@@ -21,11 +21,13 @@ func benchLimits(buckets int) []Limit {
 	return limits
 }
 
-// benchAnswers are those of an upstream that tells nothing, of the widest limit, and
-// of each of the three.
+// benchAnswers are those of an upstream that tells nothing, of the widest limit, of
+// each of the three, and of one that may be any of them.
 func benchAnswers() map[string]Answer {
 	told := numbersReset(0, 0, 0)
-	return map[string]Answer{"silent": {}, "told": told, "told each": each(told, "app", "user", "endpoint")}
+	return map[string]Answer{
+		"silent": {}, "told": told, "told each": each(told, "app", "user", "endpoint"), "told any": numbersReset(MaxQuota, 0, 0),
+	}
 }
 
 // each is an answer that says the same of each of these limits.

@@ -2,7 +2,6 @@ package quota
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -19,26 +18,16 @@ const (
 	slackHalves = 16
 )
 
-// claimID identifies a limit that answers tell of: by its name where they give it
-// one, else by its quota and window.
-type claimID struct {
-	name, unit string
-	quota      int64
-	window     Window
-}
-
-func claimOf(o *Observation) claimID {
-	if o.Limit != "" {
-		return claimID{name: o.Limit, unit: unitOf(o)}
-	}
-	return claimID{unit: unitOf(o), quota: o.Quota, window: o.Window}
-}
-
 // claim is a limit that answers tell of without saying by which parts of the
 // scope it is counted. It is held to be counted by each that is possible, until
 // that is contradicted: see [witness].
 type claim struct {
-	claimID
+	// name and unit are the limit's; quota and window are known, and tell it from
+	// others, where answers do not name it.
+	name, unit string
+	quota      int64
+	window     Window
+
 	candidates []*candidate
 	// doublings is how often the slack has doubled, revivedUntil until when all
 	// candidates are not brought back again, calm the windows since.
@@ -54,6 +43,14 @@ type claim struct {
 	void bool
 }
 
+// claims reports whether an observation is of the claim.
+func (c *claim) claims(o *Observation) bool {
+	if c.name != o.Limit || c.unit != unitOf(o) {
+		return false
+	}
+	return c.name != "" || c.quota == o.Quota && c.window == o.Window
+}
+
 // candidate is parts by which a claim may be counted.
 type candidate struct {
 	per Parts
@@ -65,6 +62,9 @@ type candidate struct {
 	// answers is how many answers have not contradicted it.
 	answers   uint64
 	witnesses map[Scope]*witness
+	// latest is the witness that was heard last, of the key: mostly the next is too.
+	latest *witness
+	key    Scope
 	// fullUntil is until when no more witnesses are made.
 	fullUntil instant
 }
@@ -75,26 +75,31 @@ func openParts() [4]Parts {
 	return [...]Parts{{}, {Endpoint: true}, {User: true}, {User: true, Endpoint: true}}
 }
 
-// claim is the claim of an observation, made when there is none; nil when there
-// are too many.
+// claim is the claim of an observation; nil when there is none.
 func (l *Ledger) claim(o *Observation) *claim {
-	id := claimOf(o)
-	c := l.claims[id]
-	if c != nil {
-		return c
+	for _, c := range l.claims {
+		if c.claims(o) {
+			return c
+		}
 	}
+	return nil
+}
+
+// newClaim is the claim of an observation that there was none of; nil when there are
+// too many.
+func (l *Ledger) newClaim(o *Observation) *claim {
 	if len(l.claims) >= maxClaims {
-		maps.DeleteFunc(l.claims, func(_ claimID, c *claim) bool { return !c.inUse() })
+		l.claims = slices.DeleteFunc(l.claims, func(c *claim) bool { return !c.inUse() })
 	}
 	if len(l.claims) >= maxClaims {
 		return nil
 	}
-	if l.claims == nil {
-		l.claims = make(map[claimID]*claim)
+	c := &claim{name: o.Limit, unit: unitOf(o)}
+	if c.name == "" {
+		c.quota, c.window = o.Quota, o.Window
 	}
-	c = &claim{claimID: id}
 	l.recall(c)
-	l.claims[id] = c
+	l.claims = append(l.claims, c)
 	return c
 }
 
@@ -151,23 +156,29 @@ func (c *claim) slack(quota int64) int64 { return max(1, quota/10) << c.doubling
 
 // witness is what is kept of a candidate's scope; nil when it is not watched.
 func (x *candidate) witness(now instant, key Scope, until instant) *witness {
+	if x.latest != nil && x.key == key {
+		return x.latest
+	}
 	w := x.witnesses[key]
-	if w != nil {
-		return w
-	}
-	if len(x.witnesses) >= maxWitnesses {
-		if now < x.fullUntil {
-			return nil
+	if w == nil {
+		if len(x.witnesses) >= maxWitnesses {
+			if now < x.fullUntil {
+				return nil
+			}
+			clear(x.witnesses)
 		}
-		clear(x.witnesses)
+		if x.witnesses == nil {
+			x.witnesses = make(map[Scope]*witness)
+		}
+		w = &witness{}
+		x.witnesses[key], x.fullUntil = w, max(x.fullUntil, until)
 	}
-	if x.witnesses == nil {
-		x.witnesses = make(map[Scope]*witness)
-	}
-	w = &witness{}
-	x.witnesses[key], x.fullUntil = w, max(x.fullUntil, until)
+	x.latest, x.key = w, key
 	return w
 }
+
+// dismiss forgets the witnesses.
+func (x *candidate) dismiss() { x.witnesses, x.latest = nil, nil }
 
 // testify lets an answer speak of whether the claim is counted by these parts.
 func (l *Ledger) testify(s *answerState, c *claim, per Parts, seen *sighting) {
@@ -202,7 +213,8 @@ func (c *claim) begun(now instant, per Parts) {
 // contradict drops a candidate: its limit holds nothing back any more, and the
 // numbers that configured limits of these parts took for theirs are forgotten.
 func (l *Ledger) contradict(c *claim, x *candidate) {
-	x.out, x.answers, x.witnesses = true, 0, nil
+	x.out, x.answers = true, 0
+	x.dismiss()
 	c.parents, c.parentPer = make(map[Scope]*Bucket), x.per
 	for b := range l.all {
 		switch {
@@ -288,7 +300,8 @@ func (c *claim) revive(now, until instant) {
 		return
 	}
 	for _, x := range c.candidates {
-		x.out, x.witnesses = false, nil
+		x.out = false
+		x.dismiss()
 	}
 	c.doublings = min(c.doublings+1, 8)
 	c.revivedUntil, c.calm = max(until, now.add(time.Second)), 0

@@ -43,7 +43,7 @@ type Ledger struct {
 	// told are the limits that responses told of and nobody configured.
 	told []*Limit
 	// claims are the limits of which answers do not say by what they are counted.
-	claims map[claimID]*claim
+	claims []*claim
 	// bare are the groups of calls that were refused without a word since a call
 	// passed that was granted after bareSince; aloneAt is when one last proved that
 	// only such a group was refused.
