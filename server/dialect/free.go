@@ -16,6 +16,12 @@ func Free(d Dialect, statuses ...int) Dialect {
 	return free{d, slices.Clone(statuses)}
 }
 
+// FreeStatuses are those with which [Free] made the dialect, a copy; nil for any other.
+func FreeStatuses(d Dialect) []int {
+	f, _ := d.(free)
+	return slices.Clone(f.statuses)
+}
+
 // free is a dialect with the statuses that cost nothing.
 type free struct {
 	dialect  Dialect

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/quotabroker/quotabroker/server/quota"
@@ -23,7 +24,11 @@ func TestFree(t *testing.T) {
 }
 
 func TestFreeOfNothing(t *testing.T) {
-	if d := mustBuiltin(t, "ietf"); Free(d) != d {
+	d := mustBuiltin(t, "ietf")
+	if Free(d) != d || FreeStatuses(d) != nil {
 		t.Error("no statuses made another dialect")
+	}
+	if got := FreeStatuses(Free(d, 304, 204)); !slices.Equal(got, []int{304, 204}) {
+		t.Errorf("the statuses are %v", got)
 	}
 }

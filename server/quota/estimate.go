@@ -78,7 +78,7 @@ func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, g
 		}
 	}
 	if len(l.rules.Costs) > 0 {
-		if n, ok := l.rules.cost(endpoint, unit); ok {
+		if n, ok := l.rules.CostOf(endpoint, unit); ok {
 			return n, false
 		}
 	}

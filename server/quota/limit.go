@@ -178,9 +178,9 @@ func (r *Rules) override(limit, endpoint string) (quota int64, ok bool) {
 	return r.Overrides[i].Quota, true
 }
 
-// cost is what a call of the endpoint takes of a unit where its caller does not
+// CostOf is what a call of the endpoint takes of a unit where its caller does not
 // say; false where the rules do not say either.
-func (r *Rules) cost(endpoint, unit string) (cost int64, ok bool) {
+func (r *Rules) CostOf(endpoint, unit string) (cost int64, ok bool) {
 	i := closest(r.Costs, endpoint, func(c *EndpointCost) (string, bool) { return c.Endpoint, c.Unit == unit })
 	if i < 0 {
 		return 0, false

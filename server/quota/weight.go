@@ -152,7 +152,7 @@ func (l *Ledger) declares(endpoint string, stated Costs) bool {
 	if _, ok := stated[Requests]; ok {
 		return true
 	}
-	_, ok := l.rules.cost(endpoint, Requests)
+	_, ok := l.rules.CostOf(endpoint, Requests)
 	return ok
 }
 

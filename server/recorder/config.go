@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"github.com/quotabroker/quotabroker/server/broker"
+	"github.com/quotabroker/quotabroker/server/dialect"
 	"github.com/quotabroker/quotabroker/server/quota"
 	"github.com/quotabroker/quotabroker/server/recording"
 )
@@ -12,14 +13,29 @@ func (r *Recorder) Configured(apis map[string]broker.API) {
 		c := &recording.Config{APIs: make(map[string]recording.API)}
 		for name, api := range apis {
 			m.wanted(api.Dialect.Wants())
-			made := recording.API{Dialect: api.Dialect.Name()}
-			for i := range api.Rules.Limits {
-				made.Limits = append(made.Limits, limit(&api.Rules.Limits[i]))
-			}
-			c.APIs[name] = made
+			c.APIs[name] = configured(api)
 		}
 		return recording.Line{Config: c}
 	})
+}
+
+func configured(api broker.API) recording.API {
+	rules := api.Rules
+	send, report := rules.Deadlines()
+	made := recording.API{
+		Dialect: api.Dialect.Name(), Labels: rules.Labels, Free: dialect.FreeStatuses(api.Dialect), Shadow: api.Shadow,
+		SendWithinUS: recording.US(send), ReportWithinUS: recording.US(report),
+	}
+	for i := range rules.Limits {
+		made.Limits = append(made.Limits, limit(&rules.Limits[i]))
+	}
+	for _, o := range rules.Overrides {
+		made.Overrides = append(made.Overrides, recording.Override(o))
+	}
+	for _, c := range rules.Costs {
+		made.Costs = append(made.Costs, recording.Cost(c))
+	}
+	return made
 }
 
 func limit(l *quota.Limit) recording.Limit {

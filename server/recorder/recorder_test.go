@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -148,9 +149,14 @@ func linkedin(t *testing.T) map[string]broker.API {
 	if !ok {
 		t.Fatal("no dialect")
 	}
-	return map[string]broker.API{"api": {Dialect: d, Rules: &quota.Rules{API: "api", Limits: []quota.Limit{
-		{Name: "day", Quota: 5, Window: quota.Window{Kind: quota.Calendar, Unit: quota.Day}},
-	}}}}
+	return map[string]broker.API{"api": {Dialect: dialect.Free(d, 304), Shadow: true, Rules: &quota.Rules{
+		API: "api", Labels: []string{"tenant"}, SendWithin: time.Second,
+		Limits: []quota.Limit{
+			{Name: "day", Quota: 5, Window: quota.Window{Kind: quota.Calendar, Unit: quota.Day}},
+		},
+		Overrides: []quota.Override{{Endpoint: "GET /x", Limit: "day", Quota: 3}},
+		Costs:     []quota.EndpointCost{{Endpoint: "GET /{id}", Unit: "tokens", Cost: 7}},
+	}}}
 }
 
 func TestRecords(t *testing.T) {
@@ -163,8 +169,15 @@ func TestRecords(t *testing.T) {
 	if len(all) != 6 || !file.closed {
 		t.Fatalf("%d lines, closed: %v\n%s", len(all), file.closed, file)
 	}
-	if w := all[1].Config.APIs["api"].Limits[0].Window; w != (recording.Window{Kind: recording.Calendar, Unit: "day", Zone: "UTC"}) {
-		t.Errorf("the window is %+v", w)
+	want := recording.API{
+		Dialect: "linkedin", Labels: []string{"tenant"},
+		Limits:    []recording.Limit{{Name: "day", Per: []string{"app"}, Quota: 5, Window: recording.Window{Kind: recording.Calendar, Unit: "day", Zone: "UTC"}}},
+		Overrides: []recording.Override{{Endpoint: "GET /x", Limit: "day", Quota: 3}},
+		Costs:     []recording.Cost{{Endpoint: "GET /{id}", Unit: "tokens", Cost: 7}},
+		Free:      []int{304}, Shadow: true, SendWithinUS: 1e6, ReportWithinUS: 300e6,
+	}
+	if got := all[1].Config.APIs["api"]; !reflect.DeepEqual(got, want) {
+		t.Errorf("the API is %+v", got)
 	}
 	granted, denied, report := all[2].Acquire, all[3].Acquire, all[4].Report
 	if granted.Scope.User != denied.Scope.User || granted.Permit != report.Permit || granted.WaitedUS != 3000 || granted.Priority != "high" {

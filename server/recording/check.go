@@ -39,6 +39,10 @@ func (c *checker) units(field string, n int64) {
 	c.must(0 <= n && n <= maxUnits, field, n, fmt.Sprintf("must be from 0 to %d", maxUnits))
 }
 
+func (c *checker) status(field string, n int) {
+	c.must(100 <= n && n <= 599, field, n, "must be from 100 to 599")
+}
+
 func (c *checker) costs(field string, costs map[string]int64) {
 	for _, unit := range slices.Sorted(maps.Keys(costs)) {
 		c.units(field+"."+unit, costs[unit])
@@ -61,9 +65,7 @@ func (l *Line) check(c *checker) {
 	case l.Config != nil:
 		for _, name := range slices.Sorted(maps.Keys(l.Config.APIs)) {
 			api := l.Config.APIs[name]
-			for i := range api.Limits {
-				api.Limits[i].check(c, fmt.Sprintf("config.apis.%s.limits[%d]", name, i))
-			}
+			api.check(c, "config.apis."+name)
 		}
 	case l.Acquire != nil:
 		l.Acquire.check(c)
@@ -76,9 +78,30 @@ func (l *Line) check(c *checker) {
 }
 
 func (b *Began) check(c *checker) {
-	c.must(b.Format == Format, "began.format", b.Format, fmt.Sprintf("must be %d: read it with the version that wrote it", Format))
+	c.must(1 <= b.Format && b.Format <= Format, "began.format", b.Format, fmt.Sprintf("must be from 1 to %d: read it with the version that wrote it", Format))
 	c.must(b.Wall.Year() >= 1970 && b.Wall.Year() < 2200, "began.wall", b.Wall, "must be an instant from 1970 to 2199")
 	c.word("began.users", b.Users, Hidden, Shown)
+}
+
+func (a *API) check(c *checker, field string) {
+	for i := range a.Limits {
+		a.Limits[i].check(c, fmt.Sprintf("%s.limits[%d]", field, i))
+	}
+	for i, o := range a.Overrides {
+		at := fmt.Sprintf("%s.overrides[%d]", field, i)
+		c.must(o.Endpoint != "" && o.Limit != "", at, o, "must have an endpoint and a limit")
+		c.units(at+".quota", o.Quota)
+	}
+	for i, cost := range a.Costs {
+		at := fmt.Sprintf("%s.costs[%d]", field, i)
+		c.must(cost.Endpoint != "" && cost.Unit != "", at, cost, "must have an endpoint and a unit")
+		c.units(at+".cost", cost.Cost)
+	}
+	for i, status := range a.Free {
+		c.status(fmt.Sprintf("%s.free[%d]", field, i), status)
+	}
+	c.time(field+".send_within_us", a.SendWithinUS)
+	c.time(field+".report_within_us", a.ReportWithinUS)
 }
 
 func (l *Limit) check(c *checker, field string) {
@@ -127,7 +150,9 @@ func (r *Report) check(c *checker) {
 		r.Scope.check(c, "report.scope")
 	}
 	c.word("report.result", r.Result, Sent, NotSent, Lost)
-	c.must(r.Status == 0 || 100 <= r.Status && r.Status <= 599, "report.status", r.Status, "must be from 100 to 599, or left out")
+	if r.Status != 0 {
+		c.status("report.status", r.Status)
+	}
 	c.time("report.since_sent_us", r.SinceSentUS)
 	c.time("report.since_received_us", r.SinceReceivedUS)
 	c.costs("report.actual_costs", r.ActualCosts)

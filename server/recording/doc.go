@@ -6,8 +6,8 @@
 // line then comes again. Each other line is a configuration, or one acquire, report
 // or release:
 //
-//	{"at_us":0,"began":{"format":1,"version":"v1.2.3","wall":"2026-03-02T09:00:00Z","users":"hidden"}}
-//	{"at_us":12,"config":{"apis":{"linkedin":{"dialect":"linkedin","limits":[{"name":"app-day","per":["app"],"quota":100000,"window":{"kind":"calendar","unit":"day","zone":"UTC"}}]}}}}
+//	{"at_us":0,"began":{"format":2,"version":"v1.2.3","wall":"2026-03-02T09:00:00Z","users":"hidden"}}
+//	{"at_us":12,"config":{"apis":{"linkedin":{"dialect":"linkedin","limits":[{"name":"app-day","per":["app"],"quota":100000,"window":{"kind":"calendar","unit":"day","zone":"UTC"}}],"send_within_us":5000000,"report_within_us":300000000}}}}
 //	{"at_us":51200,"acquire":{"scope":{"api":"linkedin","app":"app-1","user":"u-5d0f2c51ac3e8d10","endpoint":"GET /v2/me"},"caller":"importer","waited_us":0,"permit":"p-9be4a3d17c52f086"}}
 //	{"at_us":198034,"report":{"permit":"p-9be4a3d17c52f086","caller":"importer","result":"sent","status":200,"headers":[["x-ratelimit-remaining","99999"]],"since_sent_us":140311}}
 //

@@ -2,8 +2,9 @@ package recording
 
 import "time"
 
-// Format is the version of the form that this package writes and reads.
-const Format = 1
+// Format is the version of the form that this package writes. It reads those before,
+// too: the first one has of an API no more than its dialect and limits.
+const Format = 2
 
 // Line is one line. Exactly one of its pointers is not nil.
 type Line struct {
@@ -40,10 +41,37 @@ type Config struct {
 	APIs map[string]API `json:"apis"`
 }
 
-// API is one upstream, as far as it was configured.
+// API is one upstream, as it was configured.
 type API struct {
-	Dialect string  `json:"dialect"`
-	Limits  []Limit `json:"limits,omitempty"`
+	Dialect string   `json:"dialect"`
+	Labels  []string `json:"labels,omitempty"`
+	Limits  []Limit  `json:"limits,omitempty"`
+	// Overrides are the quotas of limits that are others for some endpoints, Costs
+	// what calls of endpoints take that do not say it.
+	Overrides []Override `json:"overrides,omitempty"`
+	Costs     []Cost     `json:"costs,omitempty"`
+	// Free are the statuses of answers that are not counted.
+	Free []int `json:"free,omitempty"`
+	// Shadow says that nobody was held back.
+	Shadow bool `json:"shadow,omitempty"`
+	// SendWithinUS and ReportWithinUS are how long permits were good; 0 in the first
+	// format, which does not say.
+	SendWithinUS   int64 `json:"send_within_us,omitempty"`
+	ReportWithinUS int64 `json:"report_within_us,omitempty"`
+}
+
+// Override is the quota of a limit for an endpoint, or a template of one.
+type Override struct {
+	Endpoint string `json:"endpoint"`
+	Limit    string `json:"limit"`
+	Quota    int64  `json:"quota"`
+}
+
+// Cost is what a call of an endpoint, or of a template of one, takes of a unit.
+type Cost struct {
+	Endpoint string `json:"endpoint"`
+	Unit     string `json:"unit"`
+	Cost     int64  `json:"cost"`
 }
 
 // Limit is one limit.

@@ -106,7 +106,7 @@ func explained(nth int, text []byte, err error) error {
 		return &Error{nth, field, wrong.Value, "must be a " + wrong.Type.String()}
 	}
 	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return &Error{nth, "line", strings.Trim(name, `"`), "unknown field: this is not a recording of format 1"}
+		return &Error{nth, "line", strings.Trim(name, `"`), fmt.Sprintf("unknown field: this is not a recording of format %d", Format)}
 	}
 	return &Error{nth, "line", shortened(text), "must be JSON: " + err.Error()}
 }

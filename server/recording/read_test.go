@@ -32,11 +32,14 @@ func TestRoundTrip(t *testing.T) {
 	after := int64(7)
 	want := []*Line{
 		{Began: &Began{1, "v", time.Date(2026, 3, 2, 9, 0, 0, 1000, time.UTC), Shown}},
-		{AtUS: 1, Config: &Config{map[string]API{"a": {"auto", []Limit{
-			{"l", []string{"app", "user"}, "tokens", 5, Window{Kind: Refill, PeriodUS: 1, Burst: 9}},
-			{"m", []string{"app"}, "", 0, Window{Kind: Calendar, Unit: "day", Zone: "UTC"}},
-			{"n", []string{"app"}, "", 0, Window{Kind: Fixed, PeriodUS: 3, Aligned: true, FirstUse: true, Counter: true}},
-		}}}}},
+		{AtUS: 1, Config: &Config{map[string]API{"a": {
+			"auto", []string{"tenant"}, []Limit{
+				{"l", []string{"app", "user"}, "tokens", 5, Window{Kind: Refill, PeriodUS: 1, Burst: 9}},
+				{"m", []string{"app"}, "", 0, Window{Kind: Calendar, Unit: "day", Zone: "UTC"}},
+				{"n", []string{"app"}, "", 0, Window{Kind: Fixed, PeriodUS: 3, Aligned: true, FirstUse: true, Counter: true}},
+			},
+			[]Override{{"GET /x", "l", 3}}, []Cost{{"GET /{id}", "tokens", 0}}, []int{304}, true, 5, 6,
+		}}}},
 		{AtUS: 2, Acquire: &Acquire{
 			Scope:  Scope{"a", "app", "u", "e", map[string]string{"tenant": "t"}},
 			Caller: "c", Costs: map[string]int64{"tokens": 3}, Priority: "high", MaxWaitUS: 4, WaitedUS: 2, DryRun: true,
@@ -66,11 +69,23 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// configured is a line with an API's configuration.
+func configured(fields string) string {
+	return `{"at_us":1,"config":{"apis":{"a":{"dialect":"auto",` + fields + `}}}}` + "\n"
+}
+
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"", `line 1: began: "": is missing`},
 		{asked, `line 1: began: "{\"at_us\":5,`},
-		{strings.Replace(began, `"format":1`, `"format":2`, 1), `line 1: began.format: "2": must be 1: read it with the version that wrote it`},
+		{strings.Replace(began, `"format":1`, `"format":3`, 1), `line 1: began.format: "3": must be from 1 to 2: read it with the version that wrote it`},
+		{strings.Replace(began, `"format":1`, `"format":0`, 1), `line 1: began.format: "0": must be from 1`},
+		{began + configured(`"overrides":[{"endpoint":"GET /x","quota":3}]`), `line 2: config.apis.a.overrides[0]: "{GET /x  3}": must have an endpoint and a limit`},
+		{began + configured(`"overrides":[{"endpoint":"GET /x","limit":"l","quota":-3}]`), `line 2: config.apis.a.overrides[0].quota: "-3": must be from 0`},
+		{began + configured(`"costs":[{"unit":"tokens","cost":3}]`), `line 2: config.apis.a.costs[0]: "{ tokens 3}": must have an endpoint and a unit`},
+		{began + configured(`"costs":[{"endpoint":"GET /x","unit":"tokens","cost":-1}]`), `line 2: config.apis.a.costs[0].cost: "-1": must be from 0`},
+		{began + configured(`"free":[99]`), `line 2: config.apis.a.free[0]: "99": must be from 100 to 599`},
+		{began + configured(`"send_within_us":-1`), `line 2: config.apis.a.send_within_us: "-1": must be microseconds from 0`},
 		{strings.Replace(began, "hidden", "some", 1), `line 1: began.users: "some": must be one of hidden, shown`},
 		{strings.Replace(began, "2026", "1066", 1), `line 1: began.wall: "1066-`},
 		{began + "nonsense\n" + asked, `line 2: line: "nonsense": must be JSON`},
@@ -130,6 +145,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(began + asked[:30])
 	f.Add(began + `{"at_us":9,"report":{"permit":"p-1","result":"sent","status":429,"headers":[["retry-after","7"]],"retry_after_us":7000000}}` + "\n")
 	f.Add(began + `{"at_us":9,"config":{"apis":{"a":{"dialect":"auto"}}}}` + "\n" + began + `{"at_us":9,"release":{"permit":"p"}}`)
+	f.Add(strings.Replace(began, `"format":1`, `"format":2`, 1) + configured(`"overrides":[{"endpoint":"e","limit":"l","quota":3}],"costs":[{"endpoint":"e","unit":"u","cost":0}],"free":[304],"shadow":true`))
 	f.Add("\x00\xff{}{}[]\n\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		var again strings.Builder

@@ -63,7 +63,7 @@ func (log *Log) evidence() *evidence {
 
 // dialect is the recorded one, else what a broker takes for an API of that name.
 func (log *Log) dialect() dialect.Dialect {
-	for _, name := range []string{log.Dialect, log.API} {
+	for _, name := range []string{log.config.Dialect, log.API} {
 		if d, ok := dialect.Builtin(name); ok {
 			return d
 		}

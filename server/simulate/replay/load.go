@@ -9,19 +9,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quotabroker/quotabroker/server/quota"
 	"github.com/quotabroker/quotabroker/server/recording"
 	"github.com/quotabroker/quotabroker/server/simulate"
 )
 
 // Log is what a recording has of one API.
 type Log struct {
-	// API is its name, Dialect that of its dialect; empty when it was not configured.
-	API, Dialect string
+	// API is its name.
+	API string
 	// Start is when the recording began, Duration until its last line.
 	Start    time.Time
 	Duration time.Duration
 
-	limits  []recording.Limit
+	// config is what was configured of it, and known whether anything was.
+	config  recording.API
+	known   bool
 	calls   []call
 	answers []answer
 	// outcome is what happened in the recording.
@@ -115,9 +118,9 @@ func (l *loader) log(api string) *Log {
 		log = &Log{API: api, outcome: newOutcome()}
 		l.logs[api] = log
 	}
-	if c, ok := l.config[api]; ok && log.Dialect == "" {
+	if c, ok := l.config[api]; ok && !log.known {
 		// The first configuration is that under which most was asked, as a rule.
-		log.Dialect, log.limits = c.Dialect, c.Limits
+		log.config, log.known = c, true
 	}
 	return log
 }
@@ -160,13 +163,22 @@ func (log *Log) finish(l *loader) {
 // Calls is how many calls were wanted.
 func (log *Log) Calls() int { return len(log.calls) }
 
-// arrivals are the calls as a fleet makes them.
+// arrivals are the calls as a fleet makes them. What one takes that did not say it,
+// the recorded configuration may.
 func (log *Log) arrivals(unit string) []simulate.Arrival {
+	var rules quota.Rules
+	for _, c := range log.config.Costs {
+		rules.Costs = append(rules.Costs, quota.EndpointCost(c))
+	}
 	all := make([]simulate.Arrival, len(log.calls))
 	for i, c := range log.calls {
+		cost, said := c.costs[unit]
+		if !said {
+			cost, _ = rules.CostOf(c.scope.Endpoint, unit)
+		}
 		all[i] = simulate.Arrival{
 			At: c.at, App: c.scope.App, User: c.scope.User, Endpoint: c.scope.Endpoint,
-			Cost: c.costs[unit], Patience: max(c.maxWait, least),
+			Cost: cost, Patience: max(c.maxWait, least),
 		}
 	}
 	return all

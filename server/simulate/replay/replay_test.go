@@ -3,10 +3,12 @@ package replay
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/quotabroker/quotabroker/server/quota"
 	"github.com/quotabroker/quotabroker/server/recording"
 	"github.com/quotabroker/quotabroker/server/simulate"
 	"github.com/quotabroker/quotabroker/server/simulate/ours"
@@ -129,6 +131,44 @@ func TestWhatIf(t *testing.T) {
 		if err != nil || r.Wanted != 60 || !tt.ok(r) {
 			t.Errorf("%s: %v, %d wanted, %d served, %d refused, %v", tt.config, err, r.Wanted, r.Served, r.Refused, r.WaitP99)
 		}
+	}
+}
+
+// TestConfiguredCosts holds that calls which did not say what they take are played as
+// the recorded configuration has it, and that what cannot be played of it is said.
+func TestConfiguredCosts(t *testing.T) {
+	limit := app(300)
+	limit.Unit = "tokens"
+	w := &writer{t: t}
+	w.line(0, recording.Line{Began: &recording.Began{Format: 2, Version: "v", Wall: wall, Users: recording.Hidden}})
+	w.line(0, recording.Line{Config: &recording.Config{APIs: map[string]recording.API{"crm": {
+		Dialect: "auto", Limits: []recording.Limit{limit},
+		Overrides: []recording.Override{{Endpoint: "GET /y", Limit: "app", Quota: 3}, {Endpoint: "GET /z", Limit: "other", Quota: 3}},
+		Costs:     []recording.Cost{{Endpoint: "GET /{any}", Unit: "tokens", Cost: 7}, {Endpoint: "GET /x", Unit: quota.Requests, Cost: 2}},
+		Free:      []int{304, 404},
+	}}}})
+	for i := range 3 {
+		w.call(time.Duration(i)*time.Second, 0, time.Millisecond, fmt.Sprint("p-", i), 200)
+	}
+	s, notes, err := load(t, w.text.String(), "").Scenario(trying("{name: app, per: [app], quota: 300, unit: tokens, window: {fixed: 10s}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range s.Fleet.Services[0].Arrivals {
+		if a.Cost != 7 {
+			t.Errorf("a call takes %d tokens", a.Cost)
+		}
+	}
+	want := []string{
+		"limit app: has other quotas for 1 endpoints: it is played with the same for all",
+		"calls of 1 endpoints were configured to take other than one request: each is played as one",
+		"answers with status 304 404 were configured not to count: every one is played as counted",
+	}
+	if !slices.Equal(notes, want) {
+		t.Errorf("notes %q", notes)
+	}
+	if r, err := simulate.Run(s, 1, ours.New); err != nil || r.Served != 3 {
+		t.Errorf("%v, %+v", err, r)
 	}
 }
 

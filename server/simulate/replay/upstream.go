@@ -15,10 +15,10 @@ import (
 func (log *Log) upstream() (api simulate.API, unit string, notes []string, err error) {
 	e := log.evidence()
 	f := finder{evidence: e}
-	for i := range log.limits {
-		f.configured(&log.limits[i], len(log.limits) == 1)
+	for i := range log.config.Limits {
+		f.configured(&log.config.Limits[i], len(log.config.Limits) == 1)
 	}
-	if len(log.limits) == 0 {
+	if len(log.config.Limits) == 0 {
 		for _, t := range e.told {
 			f.found(t)
 		}
@@ -27,6 +27,7 @@ func (log *Log) upstream() (api simulate.API, unit string, notes []string, err e
 		lacks := fmt.Sprintf("nothing in the recording says what %s enforces: give a file with the upstream of a scenario", log.API)
 		return api, "", nil, fmt.Errorf("--upstream: %q: %s", "", strings.Join(append([]string{lacks}, f.notes...), "; "))
 	}
+	f.leftOut(&log.config)
 	api = simulate.API{Limits: f.limits, Headers: e.headers(), Latency: e.latency()}
 	return api, f.unit, f.notes, nil
 }
@@ -42,6 +43,33 @@ type finder struct {
 
 func (f *finder) note(format string, args ...any) {
 	f.notes = append(f.notes, fmt.Sprintf(format, args...))
+}
+
+// leftOut notes what was configured of the upstream and cannot be played.
+func (f *finder) leftOut(c *recording.API) {
+	for _, l := range f.limits {
+		n := 0
+		for _, o := range c.Overrides {
+			if o.Limit == l.Name {
+				n++
+			}
+		}
+		if n > 0 {
+			f.note("limit %s: has other quotas for %d endpoints: it is played with the same for all", l.Name, n)
+		}
+	}
+	weights := 0
+	for _, cost := range c.Costs {
+		if cost.Unit == quota.Requests {
+			weights++
+		}
+	}
+	if weights > 0 {
+		f.note("calls of %d endpoints were configured to take other than one request: each is played as one", weights)
+	}
+	if len(c.Free) > 0 {
+		f.note("answers with status %s were configured not to count: every one is played as counted", strings.Trim(fmt.Sprint(c.Free), "[]"))
+	}
 }
 
 // configured is a limit of the recorded configuration, as the answers correct it.
