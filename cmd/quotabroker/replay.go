@@ -18,7 +18,7 @@ type replayFlags struct {
 
 func (f *replayFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.recording, "replay", "", "play the calls of this `file`, which serve --record wrote")
-	cmd.Flags().StringVar(&f.config, "config", "", "of --replay, the configuration `file` to try")
+	cmd.Flags().StringVar(&f.config, "config", "", "of --replay, the configuration `file` to try; without one the recorded configuration")
 	cmd.Flags().StringVar(&f.api, "api", "", "of --replay, the `name` of the API; needed where the recording has several")
 	cmd.Flags().StringVar(&f.upstream, "upstream", "", "of --replay, a `file` with a scenario's upstream, instead of what the recording shows")
 }
@@ -28,8 +28,6 @@ func (f *replayFlags) check(c *scoreboard.Choice) error {
 	switch {
 	case f.recording == "" && *f != (replayFlags{}):
 		return &usageError{"--config, --api and --upstream: go with --replay: name the recording, or leave them out"}
-	case f.recording != "" && f.config == "":
-		return &usageError{`--config: "": name the configuration to try; that of the recording shows how well it is played`}
 	case f.recording != "" && (c.All || len(c.Scenarios) > 0 || c.Variant != ""):
 		return &usageError{fmt.Sprintf("--replay: %q: is played alone: leave scenarios, --all and --variant out", f.recording)}
 	}
@@ -43,8 +41,10 @@ func (f *replayFlags) plan(cmd *cobra.Command, c *scoreboard.Choice) (*scoreboar
 		return nil, nil, err
 	}
 	what := replay.WhatIf{Name: f.config}
-	if what.Config, err = os.ReadFile(f.config); err != nil {
-		return nil, nil, err
+	if f.config != "" {
+		if what.Config, err = os.ReadFile(f.config); err != nil {
+			return nil, nil, err
+		}
 	}
 	if f.upstream != "" {
 		data, err := os.ReadFile(f.upstream)

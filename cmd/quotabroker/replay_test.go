@@ -69,7 +69,6 @@ func TestSimulateReplayUsage(t *testing.T) {
 		exit int
 		want string
 	}{
-		{"--replay " + log, exitUsage, `--config: "": name the configuration to try`},
 		{"sole --config " + conf, exitUsage, "go with --replay"},
 		{"sole --replay " + log + " --config " + conf, exitUsage, "is played alone"},
 		{"--replay " + log + " --config " + conf + " --list", exitUsage, "none of the others can be"},

@@ -1,5 +1,6 @@
 // Package replay makes a scenario of a broker's recording: the demand as it was, an
-// upstream as the recording shows it, and another configuration to be tried. A
+// upstream as the recording shows it, and another configuration to be tried, or the one
+// that was in force. A
 // what-if.
 //
 // The demand is every acquire that was not a dry run, when it was asked for, with its

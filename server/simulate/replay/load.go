@@ -25,6 +25,7 @@ type Log struct {
 	// config is what was configured of it, and known whether anything was.
 	config  recording.API
 	known   bool
+	format  int // of its last part
 	calls   []call
 	answers []answer
 	// outcome is what happened in the recording.
@@ -66,7 +67,8 @@ func Read(r io.Reader, api string) (*Log, error) {
 
 // loader gathers lines.
 type loader struct {
-	start time.Time
+	start  time.Time
+	format int
 	// offset is when the present part of the recording began, since the first; last
 	// is the latest line's time.
 	offset, last time.Duration
@@ -108,6 +110,7 @@ func (l *loader) begin(b *recording.Began) {
 	if l.start.IsZero() {
 		l.start = b.Wall
 	}
+	l.format = b.Format
 	l.offset = max(l.last, b.Wall.Sub(l.start))
 	clear(l.permits)
 }
@@ -155,7 +158,7 @@ func (l *loader) report(at time.Duration, r *recording.Report) {
 
 // finish puts in order what was written as it came.
 func (log *Log) finish(l *loader) {
-	log.Start, log.Duration = l.start, max(l.last, time.Millisecond)
+	log.Start, log.Duration, log.format = l.start, max(l.last, time.Millisecond), l.format
 	slices.SortStableFunc(log.calls, func(a, b call) int { return cmp.Compare(a.at, b.at) })
 	slices.SortStableFunc(log.answers, func(a, b answer) int { return cmp.Compare(a.received, b.received) })
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quotabroker/quotabroker/server/config"
 	"github.com/quotabroker/quotabroker/server/quota"
 	"github.com/quotabroker/quotabroker/server/recording"
 	"github.com/quotabroker/quotabroker/server/simulate"
@@ -172,6 +173,83 @@ func TestConfiguredCosts(t *testing.T) {
 	}
 }
 
+// TestRecordedConfiguration holds that a recording is played with the configuration
+// that it has, every word of it, where no other is given.
+func TestRecordedConfiguration(t *testing.T) {
+	vienna := recording.Window{Kind: recording.Calendar, Unit: "day", Zone: "Europe/Vienna"}
+	recorded := recording.API{
+		Dialect: "auto", Labels: []string{"tenant"}, SendWithinUS: 7e6, ReportWithinUS: 90e6,
+		Limits: []recording.Limit{
+			{Name: "a", Per: []string{"app", "endpoint"}, Quota: 30, Window: recording.Window{Kind: recording.Fixed, PeriodUS: 10e6, Aligned: true}},
+			{Name: "b", Per: []string{"app", "user"}, Quota: 30, Unit: "tokens", Window: recording.Window{Kind: recording.Fixed, PeriodUS: 10e6, FirstUse: true}},
+			{Name: "c", Per: []string{"app", "tenant"}, Window: vienna},
+			{Name: "d", Per: []string{"app"}, Quota: 30, Window: recording.Window{Kind: recording.Sliding, PeriodUS: 1500e3, Counter: true}},
+			{Name: "e", Per: []string{"app"}, Quota: 30, Window: recording.Window{Kind: recording.Refill, PeriodUS: 60e6, Burst: 40}},
+			{Name: "f", Per: []string{"app"}, Quota: 30, Window: recording.Window{Kind: recording.Concurrent}},
+			{Name: "g", Per: []string{"app"}, Quota: quota.WholeShare, Unit: quota.Share, Window: recording.Window{Kind: recording.Learned}},
+		},
+		Overrides: []recording.Override{{Endpoint: "GET /{id}", Limit: "a", Quota: 3}},
+		Costs:     []recording.Cost{{Endpoint: "GET /x", Unit: "tokens", Cost: 0}},
+		Free:      []int{304},
+	}
+	log := &Log{API: "crm", config: recorded, known: true}
+	words, err := log.recorded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("recorded", fmt.Appendf(nil, "apis: {crm: %s}\n", words))
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone, err := time.LoadLocation("Europe/Vienna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	per := func(names ...string) quota.Parts {
+		p, err := quota.NewParts(names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	fixed := quota.Window{Kind: quota.Fixed, Period: 10 * time.Second}
+	aligned, first := fixed, fixed
+	aligned.Aligned, first.FirstUse = true, true
+	want := &quota.Rules{
+		API: "crm", Labels: []string{"tenant"}, SendWithin: 7 * time.Second, ReportWithin: 90 * time.Second,
+		Limits: []quota.Limit{
+			{Name: "a", Per: per("app", "endpoint"), Quota: 30, Provenance: quota.Configured, Window: aligned},
+			{Name: "b", Per: per("app", "user"), Quota: 30, Provenance: quota.Configured, Unit: "tokens", Window: first},
+			{Name: "c", Per: per("app", "tenant"), Window: quota.Window{Kind: quota.Calendar, Unit: quota.Day, Zone: zone}},
+			{Name: "d", Quota: 30, Provenance: quota.Configured, Window: quota.Window{Kind: quota.Sliding, Period: 1500 * time.Millisecond, Counter: true}},
+			{Name: "e", Quota: 30, Provenance: quota.Configured, Window: quota.Window{Kind: quota.Refill, Period: time.Minute, Burst: 40}},
+			{Name: "f", Quota: 30, Provenance: quota.Configured, Window: quota.Window{Kind: quota.Concurrent}},
+			{Name: "g", Quota: quota.WholeShare, Provenance: quota.Configured, Unit: quota.Share},
+		},
+		Overrides: []quota.Override{{Endpoint: "GET /{id}", Limit: "a", Quota: 3}},
+		Costs:     []quota.EndpointCost{{Endpoint: "GET /x", Unit: "tokens", Cost: 0}},
+	}
+	if got := c.APIs["crm"]; got.Dialect != "auto" || !slices.Equal(got.Free, []int{304}) || !got.Rules.Equal(want) {
+		t.Errorf("got %+v of\n%s", got.Rules, words)
+	}
+}
+
+// TestAsItWas holds that the recorded configuration serves the recorded demand as it
+// was served.
+func TestAsItWas(t *testing.T) {
+	log := load(t, slow(t), "crm")
+	s, notes, err := log.Scenario(WhatIf{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(notes) != 2 || !strings.Contains(notes[1], "first format") {
+		t.Errorf("notes %q", notes)
+	}
+	if r, err := simulate.Run(s, 1, ours.New); err != nil || r.Served >= 30 || r.Refused != 0 { // it was configured as 2 every 10 s
+		t.Errorf("%v, %+v", err, r)
+	}
+}
+
 func TestGivenUpstream(t *testing.T) {
 	w := trying(roomy)
 	w.Upstream = &simulate.API{Limits: []simulate.Limit{{Name: "truth", Quota: 7, Unit: "tokens", Window: simulate.Shape{Sliding: time.Minute}}}}
@@ -263,13 +341,15 @@ func FuzzScenario(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s, _, err := log.Scenario(trying(roomy))
-		if err != nil {
-			return
-		}
-		s.Duration = min(s.Duration, time.Minute)
-		if _, err := simulate.Run(s, 1, ours.New); err != nil {
-			t.Fatal(err)
+		for _, what := range []WhatIf{trying(roomy), {}} {
+			s, _, err := log.Scenario(what)
+			if err != nil {
+				return
+			}
+			s.Duration = min(s.Duration, time.Minute)
+			if _, err := simulate.Run(s, 1, ours.New); err != nil && what.Config != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -11,7 +11,8 @@ import (
 
 // WhatIf is what else could have been.
 type WhatIf struct {
-	// Name is what the configuration is called in errors, and Config its text.
+	// Name is what the configuration is called in errors, and Config its text; nil is
+	// the recorded one.
 	Name   string
 	Config []byte
 	// Upstream is what the API is known to enforce; nil is what the recording shows.
@@ -22,7 +23,7 @@ type WhatIf struct {
 // the upstream was found. The error is the configuration's, or says that more must be
 // known of the upstream.
 func (log *Log) Scenario(w WhatIf) (s *simulate.Scenario, notes []string, err error) {
-	broker, err := w.broker(log.API)
+	broker, err := w.broker(log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -32,6 +33,9 @@ func (log *Log) Scenario(w WhatIf) (s *simulate.Scenario, notes []string, err er
 		up, unit = *w.Upstream, unitOf(w.Upstream)
 	} else if up, unit, notes, err = log.upstream(); err != nil {
 		return nil, nil, err
+	}
+	if w.Config == nil && log.format == 1 {
+		notes = append(notes, "the recording is of the first format, which has dialect and limits of the configuration, and no more: it is played without the rest")
 	}
 	for _, l := range up.Limits {
 		if l.Window.Concurrent && up.Latency.Work.Typical == 0 {
@@ -66,7 +70,11 @@ func unitOf(a *simulate.API) string {
 }
 
 // broker is the configuration of the API, in one line.
-func (w *WhatIf) broker(api string) ([]byte, error) {
+func (w *WhatIf) broker(log *Log) ([]byte, error) {
+	api := log.API
+	if w.Config == nil {
+		return log.recorded()
+	}
 	c, err := config.Parse(w.Name, w.Config)
 	if err != nil {
 		return nil, err
