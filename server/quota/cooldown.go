@@ -49,6 +49,10 @@ type closure struct {
 	began, since instant
 	// reason is the upstream's words, whose is why this bucket is to blame.
 	reason, whose string
+	// refused is the endpoint of the call that was refused last of a user's, the user
+	// of an endpoint's; cleared is true once one passed since that differs in it.
+	refused string
+	cleared bool
 	// until is when it ends; the latest of all reports.
 	until instant
 	// probing is when the first probe could go; answers to calls granted
@@ -190,7 +194,7 @@ func (c *cooldown) advance(now instant) {
 // open forgets the cool-down but for when it began: refusals of calls that were
 // granted before may still come.
 func (c *cooldown) open() {
-	*c.closure = closure{began: c.began, since: c.since}
+	*c.closure = closure{began: c.began, since: c.since, refused: c.refused, cleared: c.cleared}
 	*c = cooldown{closure: c.closure, flying: c.flying}
 }
 

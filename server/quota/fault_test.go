@@ -22,7 +22,8 @@ import (
 //	34     TestToldLimitsAreBounded, TestRoutesAreBounded
 //	35, 36 trust_test.go
 //	41     TestRiseNeedsASecondAnswer, TestQuotaIsTold
-//	46     TestBareRefusalWidensOnEvidence, whose_test.go
+//	46     bare_test.go, whose_test.go
+//	49     weight_test.go, less_test.go
 //	50     others_test.go
 //	51     kind_test.go, refill_test.go, slots_test.go
 //

@@ -1,10 +1,6 @@
 package quota
 
-import (
-	"fmt"
-	"slices"
-	"time"
-)
+import "time"
 
 // Bounds of what a refusal that says nothing can do.
 const (
@@ -53,7 +49,8 @@ func (s *answerState) blamePredicted(told tellings) {
 // hold closes what an answer says is to be left alone: the buckets on whose
 // account the call was refused; or, when the upstream protects itself or refuses
 // with something to spare, the endpoint, charging nobody; or, when nothing is
-// said, the narrowest group of calls.
+// said, the narrowest group of calls. A group that has been served since it was last
+// refused is not the one.
 func (l *Ledger) hold(s *answerState, a *Answer) {
 	if s.verdict == Passed {
 		return
@@ -73,7 +70,7 @@ func (l *Ledger) hold(s *answerState, a *Answer) {
 		}
 	case s.verdict == Overloaded || s.spare && !s.vague.known():
 		r.by, r.whose = Upstream, "the upstream protects itself"
-		l.refuse(s.now, l.gate(s.now, *s.scope, Parts{Endpoint: true}), r)
+		l.holdGate(s, l.whom(s, Parts{Endpoint: true}, Parts{User: true}), r)
 	case !s.stale:
 		r.by, r.until, r.asks = Unattributed, max(r.until, s.vague.hi), s.nextTurn()
 		l.holdNarrowest(s, r)
@@ -96,55 +93,6 @@ func (s *answerState) nextTurn() (turn instant) {
 func (l *Ledger) refuse(now instant, b *Bucket, r refusal) {
 	b.tally.Refused[r.by]++
 	l.shut(now, b, r)
-}
-
-// holdNarrowest closes the group of calls of which one was refused without a word:
-// the user's, or the endpoint's when it was for no user. One call at a time finds
-// out whether all others are still served; once several such groups are refused and
-// nobody is served, the application is closed as well.
-func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
-	parts, what := Parts{Endpoint: true}, "endpoint"
-	if s.scope.User != "" {
-		parts, what = Parts{User: true}, "user"
-	}
-	narrow := l.gate(s.now, *s.scope, parts)
-	l.noteBare(s.now, narrow.Key())
-	enough, known := 2, l.aloneAt != 0 && s.now.sub(l.aloneAt) < trusted
-	if known {
-		enough++
-	}
-	all := r
-	all.until = min(r.until, s.now.add(maxBareWait))
-	all.whose = fmt.Sprintf("%d %ss hit and nobody served", len(l.bare), what)
-	switch app := l.gate(s.now, *s.scope, Parts{}); {
-	case len(l.bare) >= enough:
-		l.shut(s.now, app, all)
-	case !known && app.state == Open:
-		app.probe(s.now, "one "+what+" hit: are others served?")
-		l.cooling[app] = struct{}{}
-		l.wanting[app] = struct{}{}
-		l.change(app)
-	}
-	r.whose = "only this " + what + " hit"
-	l.refuse(s.now, narrow, r)
-}
-
-// noteBare notes that this group of calls was refused without a word.
-func (l *Ledger) noteBare(now instant, group Scope) {
-	if len(l.bare) == 0 {
-		l.bareSince = now
-	}
-	if len(l.bare) < maxBare && !slices.Contains(l.bare, group) {
-		l.bare = append(l.bare, group)
-	}
-}
-
-// passed notes a call that the upstream took: where it was granted after others
-// were refused without a word, those were not refused on everyone's account.
-func (l *Ledger) passed(s *answerState) {
-	if len(l.bare) > 0 && s.granted >= l.bareSince {
-		l.bare, l.aloneAt = nil, s.now
-	}
 }
 
 // shut closes a bucket and, when that is news, revokes the permits that have not

@@ -44,11 +44,13 @@ type Ledger struct {
 	told []*Limit
 	// claims are the limits of which answers do not say by what they are counted.
 	claims []*claim
-	// bare are the groups of calls that were refused without a word since a call
-	// passed that was granted after bareSince; aloneAt is when one last proved that
-	// only such a group was refused.
+	// bare are the calls that were refused without a word since one passed that was
+	// granted after bareSince, by user and endpoint, bareOfMany says that there were
+	// calls to other endpoints; aloneAt is when one last proved that only some group
+	// was refused.
 	bare               []Scope
 	bareSince, aloneAt instant
+	bareOfMany         bool
 	// plans caches which kins count the calls of a place; it is cleared, and planned
 	// another, when that may change. place is the room of the place last asked for,
 	// counting that of the buckets of a permit, and read that of what the last answer

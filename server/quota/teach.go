@@ -234,6 +234,9 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		b.answered(w)
 	}
 	if b.gate {
+		if w.passed && b.closure != nil {
+			b.clear(s)
+		}
 		l.settled(b)
 		return
 	}

@@ -41,8 +41,10 @@ type upstream struct {
 	counted    int
 	// weight is what a call to an endpoint takes; nil is one. What is refused takes
 	// as much where wasteful. passed and refusedAt are when each call was.
-	weight    func(endpoint string, now time.Time) int64
-	wasteful  bool
+	weight   func(endpoint string, now time.Time) int64
+	wasteful bool
+	// closed says that calls of a caller are refused whatever is left; nil is no.
+	closed    func(caller string) bool
 	passed    []passage
 	refusedAt []time.Time
 	history   []int64 // counts of the first limit's complete windows
@@ -102,7 +104,7 @@ func (u *upstream) arrive(user string, now time.Time) told {
 	if u.meter != nil {
 		return u.arriveAt(now)
 	}
-	ok, cost := true, u.cost(user, now)
+	ok, cost := u.closed == nil || !u.closed(user), u.cost(user, now)
 	var refusing trueLimit
 	for i, l := range u.limits {
 		if ok && u.window(i, user, now).count+cost > l.quota {

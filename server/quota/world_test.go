@@ -31,9 +31,11 @@ type world struct {
 	shrunk  time.Time
 	excused int
 	check   func()
-	// distort makes of an answer what a user's caller reports.
-	distort func(user string, a *Answer)
-	trace   func(format string, args ...any)
+	// distort makes of an answer what a user's caller reports, answered the same by
+	// the permit.
+	distort  func(user string, a *Answer)
+	answered func(p *Permit, a *Answer)
+	trace    func(format string, args ...any)
 }
 
 // faults are the odds of what goes wrong, each 0 to 1.
@@ -288,6 +290,9 @@ func (w *world) report(life *Ledger, p *Permit, t told, sent, received time.Time
 	w.busy--
 	if w.distort != nil {
 		w.distort(p.Scope.User, &a)
+	}
+	if w.answered != nil {
+		w.answered(p, &a)
 	}
 	deliver := func() {
 		if life == w.ledger {
