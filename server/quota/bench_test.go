@@ -131,7 +131,7 @@ func BenchmarkBucketBytes(b *testing.B) {
 	for name, a := range map[string]Answer{"silent": {}, "told": told} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				b.ReportMetric(bucketBytes(b, 1_000_000, ofUser, Parts{User: true, Endpoint: true}, a), "B/bucket")
+				b.ReportMetric(bucketBytes(b, 1_000_000, 1, ofUser, Parts{User: true, Endpoint: true}, a), "B/bucket")
 			}
 		})
 	}

@@ -40,6 +40,10 @@ type Bucket struct {
 	strayed bool
 	// asked is true once a call has been answered while the quota was not known.
 	asked bool
+	// lastTold is true when an answer told the end of the last window; lastUnseen
+	// when we did not turn then: the first answer that told when this window ends
+	// told when that one did.
+	lastTold, lastUnseen bool
 
 	phase
 	cooldown

@@ -181,7 +181,8 @@ func (b *Bucket) tellPhase(w *news, numbers span) {
 	period := b.rule.Window.Period
 	began := span{w.reset.lo.add(-period), w.reset.hi.add(-period)}
 	counted := b.kind.log.heldSince(began.lo)
-	b.last = &lastWindow{turned: b.turned, end: began, m: b.m, n: b.kind.log.held - counted, aCov: b.aCov, unseen: true}
+	b.last = &lastWindow{turned: b.turned, end: began, m: b.m, n: b.kind.log.held - counted, aCov: b.aCov}
+	b.lastTold, b.lastUnseen = false, true
 	b.turned = min(w.now, began.hi)
 	b.n, b.lost = counted, 0
 	// What was answered with numbers since its call left, this answer's may not have.

@@ -24,8 +24,8 @@ func TestTakeSettleAllocatesNothing(t *testing.T) {
 }
 
 // bucketBytes is what the ledger keeps on the heap for each of n buckets, in which
-// a call each was granted and settled.
-func bucketBytes(t testing.TB, n int, scope func(i int) Scope, per Parts, a Answer) float64 {
+// a call each was granted and settled, in each of so many windows.
+func bucketBytes(t testing.TB, n, windows int, scope func(i int) Scope, per Parts, a Answer) float64 {
 	// What of a scope lives on is to be the ledger's own.
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -34,14 +34,17 @@ func bucketBytes(t testing.TB, n int, scope func(i int) Scope, per Parts, a Answ
 	rules.Limits[0].Per = per
 	l := NewLedger(rules, 1)
 	var room Permit
-	for i := range n {
-		l.Settle(epoch, grant(t, l, epoch, scope(i), &room), a)
-		if i%1024 == 0 {
-			l.Changed()
+	for day := range windows {
+		now := epoch.AddDate(0, 0, day)
+		for i := range n {
+			l.Settle(now, grant(t, l, now, scope(i), &room), a)
+			if i%1024 == 0 {
+				l.Changed()
+			}
 		}
+		l.Changed()
+		l.Advance(now.Add(time.Minute))
 	}
-	l.Changed()
-	l.Advance(epoch.Add(time.Minute))
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if l.size < n {
@@ -60,25 +63,28 @@ func ofEndpoint(i int) Scope {
 }
 
 // A bucket takes at most 400 bytes, whatever it was told. One of an endpoint of its
-// own has a kin of its own too.
+// own has a kin of its own too, one that has seen a window end remembers that.
 func TestBucketBytes(t *testing.T) {
 	if testing.Short() {
-		t.Skip("makes 400 000 buckets")
+		t.Skip("makes 600 000 buckets")
 	}
 	told := numbersReset(0, MaxQuota-1, 12*time.Hour)
 	for _, tt := range []struct {
-		name   string
-		scope  func(int) Scope
-		per    Parts
-		answer Answer
-		most   float64
+		name    string
+		windows int
+		scope   func(int) Scope
+		per     Parts
+		answer  Answer
+		most    float64
 	}{
-		{"by user", ofUser, Parts{User: true, Endpoint: true}, Answer{}, 400},
-		{"by user, told", ofUser, Parts{User: true, Endpoint: true}, told, 400},
-		{"by endpoint", ofEndpoint, Parts{Endpoint: true}, Answer{}, 400},
-		{"by endpoint, told", ofEndpoint, Parts{Endpoint: true}, told, 460},
+		{"by user", 1, ofUser, Parts{User: true, Endpoint: true}, Answer{}, 400},
+		{"by user, told", 1, ofUser, Parts{User: true, Endpoint: true}, told, 400},
+		{"by user, second window", 2, ofUser, Parts{User: true, Endpoint: true}, Answer{}, 400},
+		{"by user, told, second window", 2, ofUser, Parts{User: true, Endpoint: true}, told, 440},
+		{"by endpoint", 1, ofEndpoint, Parts{Endpoint: true}, Answer{}, 400},
+		{"by endpoint, told", 1, ofEndpoint, Parts{Endpoint: true}, told, 450},
 	} {
-		got := bucketBytes(t, 100_000, tt.scope, tt.per, tt.answer)
+		got := bucketBytes(t, 100_000, tt.windows, tt.scope, tt.per, tt.answer)
 		t.Logf("%s: %.0f bytes a bucket", tt.name, got)
 		if got > tt.most {
 			t.Errorf("%s: %.0f bytes a bucket, want at most %.0f", tt.name, got, tt.most)

@@ -96,10 +96,11 @@ func (b *Bucket) begin(now instant) {
 	}
 	b.windowEnded(b.last.end)
 	told := b.heardOf().hull.known()
-	if told && b.last.told {
+	if told && b.lastTold {
 		b.tempo.learn(b.last.end, b.end)
 	}
-	*b.last = lastWindow{turned: b.turned, end: b.end, epoch: b.heardOf().epoch, m: b.m, n: b.n, aCov: b.aCov, told: told}
+	*b.last = lastWindow{turned: b.turned, end: b.end, m: b.m, n: b.n, aCov: b.aCov}
+	b.lastTold, b.lost = told, b.uncovered()
 	if b.kind != nil {
 		b.kind.firstUse = b.end.lo
 	}
@@ -107,7 +108,6 @@ func (b *Bucket) begin(now instant) {
 		b.kind.log.foreign--
 	}
 	b.turned, b.ident, b.seen = now, max(now, b.ident+1), false
-	b.lost = b.uncovered()
 	if b.drift() != nil {
 		b.drift().turn()
 	}
@@ -115,7 +115,7 @@ func (b *Bucket) begin(now instant) {
 	if h := b.hearsay; h != nil {
 		h.hull, h.epoch, h.bare = span{}, 0, 0
 	}
-	b.doubtful, b.strayed = false, false
+	b.doubtful, b.strayed, b.lastUnseen = false, false, false
 	b.unblame()
 	b.unrise()
 	b.stopProbes()
@@ -385,7 +385,7 @@ func (b *Bucket) unturn(w *news) {
 	b.n += b.last.n
 	b.lost = b.quota // nobody knows any more
 	b.turned, b.aCov = b.last.turned, b.last.aCov
-	b.last, b.edge = nil, nil
+	b.last, b.lastTold, b.edge = nil, false, nil
 	b.end = span{}
 	b.learnEnd(w)
 	b.takeNumbers(w)

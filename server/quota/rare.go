@@ -182,14 +182,8 @@ type edge struct {
 type lastWindow struct {
 	turned instant
 	end    span
-	epoch  int64
 	m, n   int64
 	aCov   int64
-	// unseen is true when we did not turn: the first answer that told when this
-	// window ends told when that one did.
-	unseen bool
-	// told is true when an answer told its end.
-	told bool
 }
 
 // lastEnd bounds when the window before ended; unknown when there was none.
@@ -202,4 +196,4 @@ func (p *phase) lastEnd() span {
 
 // sawBegin reports whether we turned when this window began: nobody can have used
 // it before we counted.
-func (p *phase) sawBegin() bool { return p.last != nil && !p.last.unseen }
+func (b *Bucket) sawBegin() bool { return b.last != nil && !b.lastUnseen }
