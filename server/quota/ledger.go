@@ -156,7 +156,9 @@ func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q *asked) {
 		c.promised = b.promise(now)
 	}
 	b.grant(now, q.cost, q.left)
-	l.refillLeft(b, q.left-q.cost)
+	if b.unwritten || b.low(q.left-q.cost) {
+		l.refillLeft(b, q.left-q.cost)
+	}
 	l.change(b)
 }
 

@@ -100,11 +100,15 @@ func (l *Ledger) refillLeft(b *Bucket, left int64) {
 	if !b.stored() {
 		return
 	}
-	spent, chunk := b.spentOf(left), b.chunk()
-	short := b.reserved < b.quota && spent+chunk/2 >= b.reserved
-	if short || spent-b.o >= b.settled+chunk {
+	if b.spentOf(left)-b.o >= b.settled+b.chunk() || b.low(left) {
 		l.wanting[b] = struct{}{}
 	}
+}
+
+// low reports whether half of the last chunk is used where so much is left, and there
+// is more to reserve.
+func (b *Bucket) low(left int64) bool {
+	return b.reserved < b.quota && b.spentOf(left)+b.chunk()/2 >= b.reserved
 }
 
 // Wanted returns the reservations to write now: of every bucket that has used

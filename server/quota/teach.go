@@ -191,7 +191,7 @@ func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
 // tell adds to the news what the answer says of the bucket, or that its call was not
 // taken.
 func (s *answerState) tell(w *news, b *Bucket, o *Observation) {
-	w.blocked = s.blamed[b]
+	w.blocked = len(s.blamed) > 0 && s.blamed[b]
 	w.vague = s.vague.known() && !w.blocked || s.predicted && w.blocked
 	if o != nil {
 		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
