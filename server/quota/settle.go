@@ -218,6 +218,7 @@ func (b *Bucket) takeNumbers(w *news) (effect string) {
 		b.doubtful, b.strayed = false, false
 		b.undrift()
 		b.unrise()
+		b.rose()
 		b.stopProbes()
 		effect = "a rise, confirmed: believed"
 	default:

@@ -160,13 +160,18 @@ func (l *Ledger) declares(endpoint string, stated Costs) bool {
 // more was taken than calls explain that are one request each, or once was.
 func (b *Bucket) puzzles(w *news) bool {
 	return w.counted && w.passed && !w.tighten &&
-		(b.weights != nil || b.rule.countsRequests() && (w.beyond || b.drift() != nil || b.doubtful))
+		(b.weights != nil || b.rule.countsRequests() && (w.beyond || b.puzzled()))
+}
+
+// puzzled reports whether more was taken than is explained, as far as is remembered.
+func (b *Bucket) puzzled() bool {
+	return b.drift() != nil || b.doubtful || b.logged() && b.kind.log.foreign > 0
 }
 
 // learnWeight learns from a number that is told of the present window what the call
 // took of it.
 func (l *Ledger) learnWeight(s *answerState, b *Bucket, w *news) {
-	if w.cost == 0 || w.granted < b.turned && !w.reset.known() || b.quota == 0 || b.logged() || !b.windowed() ||
+	if w.cost == 0 || w.granted < b.turned && !w.reset.known() || b.quota == 0 || b.slides() || !b.windowed() ||
 		l.declares(s.scope.Endpoint, s.permit.costs) {
 		return
 	}
@@ -178,7 +183,7 @@ func (l *Ledger) learnWeight(s *answerState, b *Bucket, w *news) {
 	switch shown := of.shown(); {
 	case shown != of.cost:
 		l.reweigh(b, of, shown)
-	case shown == 1 && of.seen >= maxGaps && b.drift() == nil && !b.doubtful:
+	case shown == 1 && of.seen >= maxGaps && !b.puzzled():
 		b.unweigh(s.scope.Endpoint)
 	}
 }
@@ -216,6 +221,13 @@ func (b *Bucket) sights() *sights {
 		d.sights.ident, d.sights.list, d.sights.above = b.ident, d.sights.list[:0], b.quota
 	}
 	return d.sights
+}
+
+// rose ends what numbers showed of the window: more remains, so it is another.
+func (b *Bucket) rose() {
+	if b.doubts != nil && b.doubts.sights != nil {
+		b.doubts.sights.ident = 0
+	}
 }
 
 // reweigh charges calls of an endpoint another cost from now on. Those that are on

@@ -15,17 +15,31 @@ type Limit struct {
 	Quota int64 `yaml:"quota"`
 	// Window is over what time they are counted.
 	Window Shape `yaml:"window"`
-	// Unit is what is counted: "requests", each of which is one, or another, of
-	// which a call takes its cost. Empty is requests.
+	// Unit is what is counted: "requests", of which a call is one, or another, of
+	// which it takes its cost. Empty is requests.
 	Unit string `yaml:"unit"`
+	// Weights is how many requests a call takes of a limit that counts them, by its
+	// endpoint; one where it has none. Nobody tells callers.
+	Weights map[string]int64 `yaml:"weights"`
 	// Only is the endpoints that it counts; empty is all.
 	Only []string `yaml:"only"`
 	// Used is the units of each bucket that somebody took before its first call.
 	Used int64 `yaml:"used"`
 }
 
-// Requests is the unit of which each call takes one.
+// Requests is the unit of which a call takes one, unless it weighs more.
 const Requests = "requests"
+
+// Takes is what a call takes of the limit that costs so much in the scenario's unit.
+func (l *Limit) Takes(c Call, cost int64) int64 {
+	if l.Unit != "" && l.Unit != Requests {
+		return cost
+	}
+	if weight, ok := l.Weights[c.Endpoint]; ok {
+		return weight
+	}
+	return 1
+}
 
 // Shape is the time over which a limit counts. Exactly one of Fixed, Calendar,
 // Sliding, Counter, Refill and Concurrent is given.

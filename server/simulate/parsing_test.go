@@ -69,6 +69,8 @@ func TestParseRefuses(t *testing.T) {
 		{"name: n\nduration: 1s", `f:1:1: fleet.services: must have at least one service`},
 		{"name: n\nduration: 1s\nfleet: {services: [{name: s}]}", `f:3:20: fleet.services[0].workers: "0": must have exactly one of workers, rate and batch, above 0`},
 		{minimal + "upstream: {limits: [{name: a, quota: 0, window: {fixed: 1s}}]}", `f:4:38: upstream.limits[0].quota: "0": must be from 1 to 1000000000000`},
+		{minimal + "upstream: {limits: [{name: a, quota: 5, window: {fixed: 1s}, weights: {GET /: 6}}]}", `f:4:79: upstream.limits[0].weights.GET /: "6": must be from 1 to 5`},
+		{minimal + "costs: {unit: tokens}\nupstream: {limits: [{name: a, quota: 5, unit: tokens, window: {fixed: 1s}, weights: {GET /: 2}}]}", `f:5:85: upstream.limits[0].weights: "1": goes with requests`},
 		{minimal + "upstream: {limits: [{name: a, quota: 1}]}", `f:4:21: upstream.limits[0].window.fixed: must have exactly one of fixed, calendar, `},
 		{minimal + "upstream: {limits: [{name: a, quota: 1, window: {calendar: day, zone: Atlantis}}]}", `f:4:71: upstream.limits[0].window.zone: "Atlantis": goes with calendar: name it as the IANA database does`},
 		{minimal + "upstream: {changes: [{at: 1s, limit: b, quota: 1}]}", `f:4:38: upstream.changes[0].limit: "b": no such limit`},

@@ -113,13 +113,10 @@ func (r *rule) key(c Call) (key Call, ok bool) {
 
 // cost is what a request takes of the rule's quota.
 func (r *rule) cost(q Request) int64 {
-	switch {
-	case q.Free:
+	if q.Free {
 		return 0
-	case r.Unit == "" || r.Unit == Requests || q.Cost == 0:
-		return 1
 	}
-	return q.Cost
+	return r.Takes(q.Call, max(1, q.Cost))
 }
 
 // wider reports whether the rule counts by fewer parts than o, and by no other.

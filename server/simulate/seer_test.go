@@ -77,7 +77,7 @@ func (s *seer) try(now time.Time, j *Job) bool {
 
 // costOf is what a job takes of the i-th of its buckets.
 func costOf(j *Job, i int) int64 {
-	return j.buckets[i].rule.cost(Request{Cost: j.truth, Free: j.free})
+	return j.buckets[i].rule.cost(Request{Call: j.Call, Cost: j.truth, Free: j.free})
 }
 
 func (s *seer) wait(name bucketName, until time.Time, j *Job) {

@@ -155,3 +155,26 @@ func TestRounding(t *testing.T) {
 		}
 	}
 }
+
+// A call takes what it weighs by its endpoint, of limits that count requests; what
+// others take is one.
+func TestWeights(t *testing.T) {
+	u := newUpstream(t, Up, Limit{Name: "app", Quota: 10, Window: Shape{Fixed: time.Minute}, Weights: map[string]int64{"GET /heavy": 4}})
+	for i, want := range []struct {
+		endpoint string
+		foreign  bool
+		status   int64
+		left     int64
+	}{
+		{"GET /heavy", false, StatusOK, 6},
+		{"GET /light", false, StatusOK, 5},
+		{"", true, StatusOK, 4},
+		{"GET /heavy", false, StatusOK, 0},
+		{"GET /light", false, StatusTooManyRequests, 0},
+	} {
+		a := u.Serve(t0, Request{Call: Call{App: "a", Endpoint: want.endpoint}, Foreign: want.foreign})
+		if left := u.rooms(Call{App: "a"}, t0)[0].Left; int64(a.Status) != want.status || left != want.left {
+			t.Errorf("call %d: %d and %d left, want %d and %d", i, a.Status, left, want.status, want.left)
+		}
+	}
+}

@@ -123,6 +123,10 @@ func (l *Limit) check(c checker) {
 			fmt.Sprintf("per[%d]", i), part, "must be app, user or endpoint, each once")
 	}
 	c.count("used", l.Used, 0, mostUnits)
+	c.must(len(l.Weights) == 0 || l.Unit == "" || l.Unit == Requests, "weights", len(l.Weights), "goes with requests: what calls take of "+l.Unit+" is their cost")
+	for _, endpoint := range sortedKeys(l.Weights) {
+		c.count(join("weights", endpoint), l.Weights[endpoint], 1, l.Quota)
+	}
 	l.Window.check(c.in("window"))
 }
 

@@ -91,7 +91,7 @@ func (c *clairvoyant) shut(now time.Time, j *simulate.Job, head *door) (d *door,
 	}
 	cost := c.env.Cost(j)
 	for _, room := range c.env.Rooms(j.Call, now) {
-		if d := c.door(doorKey{room.Limit, room.Key}); room.Left < c.cost(room.Limit, cost) || d != head && len(d.line) > 0 {
+		if d := c.door(doorKey{room.Limit, room.Key}); room.Left < c.cost(room.Limit, j.Call, cost) || d != head && len(d.line) > 0 {
 			return d, room.Until
 		}
 	}
@@ -99,10 +99,10 @@ func (c *clairvoyant) shut(now time.Time, j *simulate.Job, head *door) (d *door,
 }
 
 // cost is what a call that truly costs so much takes of a limit.
-func (c *clairvoyant) cost(limit string, truth int64) int64 {
-	for _, l := range c.env.Scenario.Upstream.Limits {
-		if l.Name == limit && (l.Unit == "" || l.Unit == simulate.Requests) {
-			return min(1, truth)
+func (c *clairvoyant) cost(limit string, call simulate.Call, truth int64) int64 {
+	for i := range c.env.Scenario.Upstream.Limits {
+		if l := &c.env.Scenario.Upstream.Limits[i]; l.Name == limit && truth > 0 {
+			return l.Takes(call, truth)
 		}
 	}
 	return truth

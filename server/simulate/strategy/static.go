@@ -225,8 +225,5 @@ func keyOf(l simulate.Limit, c simulate.Call) (key simulate.Call, ok bool) {
 
 // cost is what the job takes of the gate's limit.
 func (g *gate) cost(j *simulate.Job) int64 {
-	if g.limit.Unit == "" || g.limit.Unit == simulate.Requests {
-		return 1
-	}
-	return min(j.Cost, g.limit.Quota)
+	return min(g.limit.Takes(j.Call, j.Cost), g.limit.Quota)
 }
