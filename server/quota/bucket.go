@@ -287,8 +287,8 @@ func (b *Bucket) grant(now instant, cost, left int64) {
 	b.flying++
 }
 
-// grantOnTrial notes what a call is beside its cost: a probe, or one that is paced,
-// or the first of a window.
+// grantOnTrial notes what a call is beside its cost, at a bucket that is not simply
+// open: a probe, or one that is paced, or the first of a window.
 func (b *Bucket) grantOnTrial(now instant, cost, left int64) {
 	switch {
 	case b.state == ProbingState:

@@ -63,13 +63,19 @@ func (e *estimate) perCall(step int64) (cost int64, ok bool) {
 	return 0, false
 }
 
+// single reports whether nobody says, nor has seen, that a call takes anything but one
+// request of the bucket, as mostly.
+func (l *Ledger) single(b *Bucket, stated Costs) bool {
+	return len(stated)+len(l.rules.Costs) == 0 && b.weights == nil && b.rule.countsRequests()
+}
+
 // costOf is what a call takes of a bucket: what its caller says, and more where
 // calls of its endpoint took more than was said; else what the rules say of the
 // endpoint, else one request, or as many as its calls were seen to weigh. Of any other unit it is guessed: what was learned of
 // the endpoint, or of all calls.
 func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, guessed bool) {
-	if len(stated)+len(l.rules.Costs) == 0 && b.rule.countsRequests() {
-		return b.weigh(endpoint), false
+	if l.single(b, stated) {
+		return 1, false
 	}
 	unit := b.rule.Counts()
 	if len(stated) > 0 {

@@ -157,7 +157,7 @@ func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q *asked) {
 	}
 	b.grant(now, q.cost, q.left)
 	if b.unwritten || b.low(q.left-q.cost) {
-		l.refillLeft(b, q.left-q.cost)
+		l.ask(b)
 	}
 	l.change(b)
 }
@@ -174,18 +174,17 @@ func (l *Ledger) Check(now time.Time, r Request) (d Decision) {
 // decides, because the call cannot be made before it ends.
 func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 	l.asked = slices.Grow(l.asked[:0], len(route))[:len(route)]
-	untold := len(r.Costs)+len(l.rules.Costs) == 0
 	for i, b := range route {
 		if !b.still(now) {
 			b.elapse(now)
 		}
 		q := &l.asked[i]
 		q.left = b.available()
-		if q.cost, q.guessed = 1, false; !untold || b.weights != nil || !b.rule.countsRequests() {
+		if q.cost, q.guessed = 1, false; !l.single(b, r.Costs) {
 			q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
 		}
 		if b.ordinary() && q.left >= q.cost && now >= l.holdUntil && !b.unreserved(q.cost, q.left) {
-			continue
+			continue // there is nothing that decideOne could say
 		}
 		why, retry, firm := l.decideOne(now, b, r, q)
 		if why == NoReason || d.Reason == TooLarge {

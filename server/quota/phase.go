@@ -158,13 +158,8 @@ func (b *Bucket) usedFirst(now, granted instant) {
 	}
 }
 
-// bounds is the interval in which a told reset lies, unknown when it was not
-// told or cannot be.
-func (b *Bucket) bounds(r Reset, sent, received instant, maxReset time.Duration) span {
-	return resetSpan(r, b.rule.Window.period(), sent, received, maxReset)
-}
-
-// resetSpan bounds a told reset of a window of this period, 0 when it is not known.
+// resetSpan is the interval in which a told reset lies of a window of this period, 0
+// when that is not known: unknown when it was not told or cannot be.
 func resetSpan(r Reset, period time.Duration, sent, received instant, maxReset time.Duration) span {
 	slack := r.Slack
 	if slack == 0 {
@@ -288,7 +283,9 @@ func (b *Bucket) learnEnd(w *news) {
 	}
 	h.epoch = w.epoch
 	h.longest = max(h.longest, reset.hi.sub(now))
-	b.tempo.hear(b, now, reset)
+	if b.rule.Window.Kind == Unstated || b.rule.Provenance != Configured {
+		b.tempo.hear(b, now, reset)
+	}
 	if !b.told {
 		b.tellPhase(w, was)
 	}

@@ -88,20 +88,10 @@ func (b *Bucket) spentOf(left int64) int64 { return min(max(0, b.quota-left), b.
 // refill asks for the next chunk early, when half of the last is used; and for
 // what was settled to be written once that is a chunk, so that a crash wastes no
 // more.
-func (l *Ledger) refill(b *Bucket) { l.refillLeft(b, b.available()) }
-
-func (l *Ledger) refillLeft(b *Bucket, left int64) {
-	if b.dropped {
-		return
-	}
-	if b.unwritten {
-		l.wanting[b], b.unwritten = struct{}{}, false
-	}
-	if !b.stored() {
-		return
-	}
-	if b.spentOf(left)-b.o >= b.settled+b.chunk() || b.low(left) {
-		l.wanting[b] = struct{}{}
+func (l *Ledger) refill(b *Bucket) {
+	left := b.available()
+	if b.unwritten || b.low(left) || b.spentOf(left)-b.o >= b.settled+b.chunk() {
+		l.ask(b)
 	}
 }
 
@@ -109,6 +99,13 @@ func (l *Ledger) refillLeft(b *Bucket, left int64) {
 // is more to reserve.
 func (b *Bucket) low(left int64) bool {
 	return b.reserved < b.quota && b.spentOf(left)+b.chunk()/2 >= b.reserved
+}
+
+// ask wants the bucket's record written, if there is any.
+func (l *Ledger) ask(b *Bucket) {
+	if !b.dropped && (b.unwritten || b.stored()) {
+		l.wanting[b], b.unwritten = struct{}{}, false
+	}
 }
 
 // Wanted returns the reservations to write now: of every bucket that has used

@@ -326,8 +326,8 @@ func (b *Bucket) restoreQuota(w *news) {
 	b.doubtful = true
 }
 
-// answered notes what it means that the upstream answered a call: a cool-down may be
-// over, and so may a window that is spent.
+// answered notes what an answer ends at a bucket that was ever closed, is in doubt, or
+// spent: a cool-down may be over, and so may the window.
 func (b *Bucket) answered(w *news) {
 	if b.governor() != nil {
 		b.governor().heard(w.granted, w.passed)

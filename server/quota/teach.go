@@ -173,7 +173,7 @@ func (s *answerState) counts(unit string) bool {
 }
 
 func (s *answerState) bounds(b *Bucket, r Reset) span {
-	return b.bounds(r, s.sent, s.received, s.maxReset)
+	return resetSpan(r, b.rule.Window.period(), s.sent, s.received, s.maxReset)
 }
 
 // newsOf is what the answer says of the bucket, good until the next call; o is nil
@@ -230,7 +230,8 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		}
 	}
 	b.tally.Settled++
-	if b.asked = true; b.n >= b.quota || b.closure != nil || b.doubts != nil {
+	b.asked = true
+	if b.n >= b.quota || b.closure != nil || b.doubts != nil { // else it ends nothing
 		b.answered(w)
 	}
 	if b.gate {
@@ -299,7 +300,7 @@ func (l *Ledger) settled(b *Bucket) {
 	if b.ready() {
 		l.conclude(b)
 	}
-	l.refillLeft(b, b.available())
+	l.refill(b)
 	l.open(b)
 	l.change(b)
 }
