@@ -54,7 +54,7 @@ func detailed() broker.QuotaDetail {
 			ResetAfter: time.Minute,
 		},
 		EndsAt: noon.Add(time.Second), EndsAfter: time.Second, HeardAt: noon.Add(-2 * time.Second), HeardAgo: 2 * time.Second,
-		ConfirmedAgo: time.Hour,
+		ConfirmedAgo: time.Hour, Costs: []quota.LearnedCost{{Endpoint: "e", Cost: 5, Answers: 9}},
 	}
 }
 
@@ -68,6 +68,7 @@ func statusOnWire() *pb.QuotaStatus {
 		Confidence: &pb.Confidence{Confirmed: 4, ConfirmedAgo: durationpb.New(time.Hour), Full: 3, Siblings: 2},
 		EndsAfter:  durationpb.New(time.Second), HeardAgo: durationpb.New(2 * time.Second),
 		Window: "{fixed: 1m0s}", FoundWindow: "{sliding: 1m0s}", FoundConfidence: 0.9,
+		LearnedCosts: []*pb.LearnedCost{{Endpoint: "e", Cost: 5, Answers: 9}},
 	}
 }
 

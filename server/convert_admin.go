@@ -80,7 +80,15 @@ func quotaStatus(q broker.QuotaDetail) *pb.QuotaStatus {
 		EndsAfter: until(q.EndsAt, q.EndsAfter), HeardAgo: until(q.HeardAt, q.HeardAgo),
 		Confidence: confidence(q), Rate: float64(q.Rate) / 1000,
 		Window: window(q.Window), FoundWindow: window(q.Found.Window), FoundConfidence: q.Found.Confidence,
+		LearnedCosts: learnedCosts(q.Costs),
 	}
+}
+
+func learnedCosts(costs []quota.LearnedCost) (out []*pb.LearnedCost) {
+	for _, c := range costs {
+		out = append(out, &pb.LearnedCost{Endpoint: c.Endpoint, Cost: c.Cost, Answers: c.Answers})
+	}
+	return out
 }
 
 // window is empty where nothing is known of it.

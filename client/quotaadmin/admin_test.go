@@ -61,6 +61,7 @@ func quotaStatus() *pb.QuotaStatus {
 		Used: 70, Others: 5, OthersToday: 8, Whose: "w", Outstanding: 3, Waiting: 2,
 		EndsAfter: durationpb.New(0), HeardAgo: durationpb.New(2*time.Second + 3*time.Microsecond),
 		Window: "{fixed: 10s}", FoundWindow: "{sliding: 10s}", FoundConfidence: 0.9,
+		LearnedCosts: []*pb.LearnedCost{{Endpoint: "g", Cost: 5, Answers: 9}},
 	}
 }
 
@@ -91,7 +92,14 @@ const quotaJSON = `"api": "a",
    "window": "{fixed: 10s}",
    "found_window": "{sliding: 10s}",
    "found_confidence": 0.9,
-   "heard_ago_seconds": 2`
+   "heard_ago_seconds": 2,
+   "learned_costs": [
+    {
+     "endpoint": "g",
+     "cost": 5,
+     "answers": 9
+    }
+   ]`
 
 func TestQuotas(t *testing.T) {
 	c := &canned{answer: &pb.ListQuotasResponse{

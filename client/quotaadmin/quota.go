@@ -95,6 +95,20 @@ type Quota struct {
 	// Rate is how many calls a second are let through of a group that the upstream
 	// refuses without a word; 0 when none are held back so.
 	Rate float64 `json:"rate,omitempty"`
+	// LearnedCosts is what calls take of the limit as the broker has learned it,
+	// because nobody says it: of a few endpoints, the greatest first.
+	LearnedCosts []LearnedCost `json:"learned_costs,omitempty"`
+}
+
+// LearnedCost is what a call of an endpoint takes of a limit, as the broker learned it.
+type LearnedCost struct {
+	// Endpoint is the endpoint, empty for calls without one, and Cost what is reserved
+	// for each.
+	Endpoint string `json:"endpoint"`
+	Cost     int64  `json:"cost"`
+	// Answers is how many of the last few show just that, by what they told of what
+	// remains; 0 where callers reported what their calls took.
+	Answers int64 `json:"answers"`
 }
 
 // Confidence is what a learned quota rests on.
@@ -156,7 +170,15 @@ func quota(in *pb.QuotaStatus) Quota {
 		Provenance: provenance(q.GetProvenance()), EndsAfter: seconds(in.GetEndsAfter()), HeardAgo: seconds(in.GetHeardAgo()),
 		Window: in.GetWindow(), FoundWindow: in.GetFoundWindow(), FoundConfidence: in.GetFoundConfidence(),
 		Confidence: confidence(in.GetConfidence()), Rate: in.GetRate(), Whose: in.GetWhose(),
+		LearnedCosts: learnedCosts(in.GetLearnedCosts()),
 	}
+}
+
+func learnedCosts(in []*pb.LearnedCost) (costs []LearnedCost) {
+	for _, c := range in {
+		costs = append(costs, LearnedCost{Endpoint: c.GetEndpoint(), Cost: c.GetCost(), Answers: c.GetAnswers()})
+	}
+	return costs
 }
 
 func confidence(in *pb.Confidence) *Confidence {

@@ -65,6 +65,8 @@ type QuotaDetail struct {
 	// ConfirmedAgo is the time since a refusal last confirmed a learned quota; 0 when
 	// none has.
 	ConfirmedAgo time.Duration
+	// Costs is what calls were learned to take of it, because nobody says it.
+	Costs []quota.LearnedCost
 }
 
 // LimitSum sums up the buckets of one limit.
@@ -144,7 +146,7 @@ func (r ListRequest) top() (int, error) {
 
 func (s *shard) detailLocked(now time.Time, b *quota.Bucket) QuotaDetail {
 	d := QuotaDetail{Quota: s.quotaLocked(now, b), EndsAt: s.ledger.Pace(now, b).RunsOut(now), HeardAt: s.ledger.Heard(b)}
-	d.EndsAfter = until(now, d.EndsAt)
+	d.EndsAfter, d.Costs = until(now, d.EndsAt), b.LearnedCosts()
 	if !d.HeardAt.IsZero() {
 		d.HeardAgo = until(d.HeardAt, now)
 	}

@@ -20,6 +20,8 @@
 //   - Bucket: the state of one limit for one key.
 //   - Rhythm: where in each period a window turns of which nobody tells it.
 //   - Cost: what one call takes of a bucket, in whole units.
+//   - Weight: how many requests a call costs of which nobody says it: learned from
+//     how the numbers move that are told.
 //   - Decision: allowed or not, by which bucket, and when to ask again. A value,
 //     never an error.
 //   - Permit: the right to make one call. It ends exactly once: reported,

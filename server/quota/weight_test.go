@@ -208,6 +208,9 @@ func TestWeightIsShown(t *testing.T) {
 	s.settle(6, silent, Answer{})
 	settle(6, p, 955)
 	s.available(6, "app", 955-5)
+	if got, want := s.bucketOf("app").LearnedCosts(), (LearnedCost{Endpoint: call.Endpoint, Cost: 5, Answers: 5}); len(got) != 1 || got[0] != want {
+		t.Errorf("learned %+v, want %+v", got, want)
+	}
 	for left := int64(949); left > 945; left-- {
 		settle(7, s.take(7), left)
 	}

@@ -137,6 +137,9 @@ func numbers(x *quotaadmin.Bucket) []string {
 	if x.OthersToday > 0 {
 		lines = append(lines, fmt.Sprintf("others today: %d were not ours", x.OthersToday))
 	}
+	for _, c := range x.LearnedCosts {
+		lines = append(lines, "learned: "+learnedCost(c))
+	}
 	if x.Window != "" || x.FoundWindow != "" {
 		lines = append(lines, "window: "+window(&x.Quota))
 	}
@@ -145,6 +148,18 @@ func numbers(x *quotaadmin.Bucket) []string {
 		lines = append(lines, "forecast: at the pace of this window the quota ends in "+span(x.EndsAfter))
 	}
 	return lines
+}
+
+// learnedCost is what calls of an endpoint take that nobody says.
+func learnedCost(c quotaadmin.LearnedCost) string {
+	calls, from := "calls without an endpoint", "callers reported it"
+	if c.Endpoint != "" {
+		calls = "calls of " + printable(c.Endpoint)
+	}
+	if c.Answers > 0 {
+		from = fmt.Sprintf("%d of the last answers show it by what remained", c.Answers)
+	}
+	return fmt.Sprintf("%s take %d each: %s", calls, c.Cost, from)
 }
 
 // remaining is what the upstream's numbers leave.

@@ -76,6 +76,7 @@ func learned() []quotaadmin.Quota {
 	for i, q := range []*quotaadmin.Quota{&sure, &siblings, &least} {
 		q.User, q.Provenance, q.EndsAfter, q.Others = string(rune('a'+i)), "learned", nil, 0
 	}
+	sure.LearnedCosts = []quotaadmin.LearnedCost{{Endpoint: "POST /v2/batch", Cost: 20, Answers: 14}, {Cost: 2}}
 	sure.Confidence = &quotaadmin.Confidence{Confirmed: 3, ConfirmedAgo: of(26 * time.Hour), Full: 1, Siblings: 3}
 	siblings.Confidence = &quotaadmin.Confidence{Siblings: 3}
 	least.Confidence = &quotaadmin.Confidence{}

@@ -312,7 +312,10 @@ type QuotaStatus struct {
 	// In a few words why it is this bucket that is closed, or why a limit that
 	// responses tell of is counted by these parts of the scope; empty when there is no
 	// doubt.
-	Whose         string `protobuf:"bytes,14,opt,name=whose,proto3" json:"whose,omitempty"`
+	Whose string `protobuf:"bytes,14,opt,name=whose,proto3" json:"whose,omitempty"`
+	// What calls take of the limit as the broker has learned it, because nobody says
+	// it: of at most 8 endpoints, the greatest first.
+	LearnedCosts  []*LearnedCost `protobuf:"bytes,15,rep,name=learned_costs,json=learnedCosts,proto3" json:"learned_costs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -445,6 +448,78 @@ func (x *QuotaStatus) GetWhose() string {
 	return ""
 }
 
+func (x *QuotaStatus) GetLearnedCosts() []*LearnedCost {
+	if x != nil {
+		return x.LearnedCosts
+	}
+	return nil
+}
+
+// LearnedCost is what a call of an endpoint takes of a limit, as the broker learned it.
+type LearnedCost struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The endpoint; empty for calls that are made without one.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Units that are reserved for a call.
+	Cost int64 `protobuf:"varint,2,opt,name=cost,proto3" json:"cost,omitempty"`
+	// Of the last few answers those that show just that, by what they told of what
+	// remains; 0 where callers reported what their calls took.
+	Answers       int64 `protobuf:"varint,3,opt,name=answers,proto3" json:"answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LearnedCost) Reset() {
+	*x = LearnedCost{}
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LearnedCost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LearnedCost) ProtoMessage() {}
+
+func (x *LearnedCost) ProtoReflect() protoreflect.Message {
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LearnedCost.ProtoReflect.Descriptor instead.
+func (*LearnedCost) Descriptor() ([]byte, []int) {
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LearnedCost) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *LearnedCost) GetCost() int64 {
+	if x != nil {
+		return x.Cost
+	}
+	return 0
+}
+
+func (x *LearnedCost) GetAnswers() int64 {
+	if x != nil {
+		return x.Answers
+	}
+	return 0
+}
+
 // Confidence is what a limit rests on that the broker learned by its own count.
 type Confidence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -463,7 +538,7 @@ type Confidence struct {
 
 func (x *Confidence) Reset() {
 	*x = Confidence{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[3]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +550,7 @@ func (x *Confidence) String() string {
 func (*Confidence) ProtoMessage() {}
 
 func (x *Confidence) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[3]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +563,7 @@ func (x *Confidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confidence.ProtoReflect.Descriptor instead.
 func (*Confidence) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Confidence) GetConfirmed() int64 {
@@ -548,7 +623,7 @@ type QuotaTotal struct {
 
 func (x *QuotaTotal) Reset() {
 	*x = QuotaTotal{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[4]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +635,7 @@ func (x *QuotaTotal) String() string {
 func (*QuotaTotal) ProtoMessage() {}
 
 func (x *QuotaTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[4]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +648,7 @@ func (x *QuotaTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QuotaTotal.ProtoReflect.Descriptor instead.
 func (*QuotaTotal) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *QuotaTotal) GetApi() string {
@@ -661,7 +736,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[5]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +748,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[5]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +761,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ExplainRequest) GetScope() *Scope {
@@ -726,7 +801,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[6]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +813,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[6]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +826,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExplainResponse) GetDenied() *Denial {
@@ -795,7 +870,7 @@ type BucketExplanation struct {
 
 func (x *BucketExplanation) Reset() {
 	*x = BucketExplanation{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[7]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +882,7 @@ func (x *BucketExplanation) String() string {
 func (*BucketExplanation) ProtoMessage() {}
 
 func (x *BucketExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[7]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +895,7 @@ func (x *BucketExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketExplanation.ProtoReflect.Descriptor instead.
 func (*BucketExplanation) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BucketExplanation) GetStatus() *QuotaStatus {
@@ -898,7 +973,7 @@ type BucketModel struct {
 
 func (x *BucketModel) Reset() {
 	*x = BucketModel{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[8]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +985,7 @@ func (x *BucketModel) String() string {
 func (*BucketModel) ProtoMessage() {}
 
 func (x *BucketModel) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[8]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +998,7 @@ func (x *BucketModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BucketModel.ProtoReflect.Descriptor instead.
 func (*BucketModel) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BucketModel) GetConfirmed() int64 {
@@ -1039,7 +1114,7 @@ type Evidence struct {
 
 func (x *Evidence) Reset() {
 	*x = Evidence{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[9]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1126,7 @@ func (x *Evidence) String() string {
 func (*Evidence) ProtoMessage() {}
 
 func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[9]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1139,7 @@ func (x *Evidence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
 func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Evidence) GetHeardAgo() *durationpb.Duration {
@@ -1145,7 +1220,7 @@ type Waiter struct {
 
 func (x *Waiter) Reset() {
 	*x = Waiter{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[10]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1232,7 @@ func (x *Waiter) String() string {
 func (*Waiter) ProtoMessage() {}
 
 func (x *Waiter) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[10]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1245,7 @@ func (x *Waiter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiter.ProtoReflect.Descriptor instead.
 func (*Waiter) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Waiter) GetCaller() string {
@@ -1205,7 +1280,7 @@ type ListShadowScoresRequest struct {
 
 func (x *ListShadowScoresRequest) Reset() {
 	*x = ListShadowScoresRequest{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[11]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1292,7 @@ func (x *ListShadowScoresRequest) String() string {
 func (*ListShadowScoresRequest) ProtoMessage() {}
 
 func (x *ListShadowScoresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[11]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1305,7 @@ func (x *ListShadowScoresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShadowScoresRequest.ProtoReflect.Descriptor instead.
 func (*ListShadowScoresRequest) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListShadowScoresRequest) GetApi() string {
@@ -1251,7 +1326,7 @@ type ListShadowScoresResponse struct {
 
 func (x *ListShadowScoresResponse) Reset() {
 	*x = ListShadowScoresResponse{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[12]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1338,7 @@ func (x *ListShadowScoresResponse) String() string {
 func (*ListShadowScoresResponse) ProtoMessage() {}
 
 func (x *ListShadowScoresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[12]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1351,7 @@ func (x *ListShadowScoresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListShadowScoresResponse.ProtoReflect.Descriptor instead.
 func (*ListShadowScoresResponse) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListShadowScoresResponse) GetScores() []*ShadowScore {
@@ -1310,7 +1385,7 @@ type ShadowScore struct {
 
 func (x *ShadowScore) Reset() {
 	*x = ShadowScore{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[13]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1397,7 @@ func (x *ShadowScore) String() string {
 func (*ShadowScore) ProtoMessage() {}
 
 func (x *ShadowScore) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[13]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1410,7 @@ func (x *ShadowScore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowScore.ProtoReflect.Descriptor instead.
 func (*ShadowScore) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ShadowScore) GetApi() string {
@@ -1404,7 +1479,7 @@ type ShadowCounts struct {
 
 func (x *ShadowCounts) Reset() {
 	*x = ShadowCounts{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[14]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1491,7 @@ func (x *ShadowCounts) String() string {
 func (*ShadowCounts) ProtoMessage() {}
 
 func (x *ShadowCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[14]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1504,7 @@ func (x *ShadowCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowCounts.ProtoReflect.Descriptor instead.
 func (*ShadowCounts) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ShadowCounts) GetGrantedTaken() int64 {
@@ -1487,7 +1562,7 @@ type ShadowLimit struct {
 
 func (x *ShadowLimit) Reset() {
 	*x = ShadowLimit{}
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[15]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1574,7 @@ func (x *ShadowLimit) String() string {
 func (*ShadowLimit) ProtoMessage() {}
 
 func (x *ShadowLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_quotabroker_v1_admin_proto_msgTypes[15]
+	mi := &file_quotabroker_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1587,7 @@ func (x *ShadowLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShadowLimit.ProtoReflect.Descriptor instead.
 func (*ShadowLimit) Descriptor() ([]byte, []int) {
-	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_quotabroker_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ShadowLimit) GetLimit() string {
@@ -1555,7 +1630,7 @@ const file_quotabroker_v1_admin_proto_rawDesc = "" +
 	"\x12ListQuotasResponse\x123\n" +
 	"\x06quotas\x18\x01 \x03(\v2\x1b.quotabroker.v1.QuotaStatusR\x06quotas\x12\x18\n" +
 	"\amatched\x18\x02 \x01(\x03R\amatched\x122\n" +
-	"\x06totals\x18\x03 \x03(\v2\x1a.quotabroker.v1.QuotaTotalR\x06totals\"\x83\x04\n" +
+	"\x06totals\x18\x03 \x03(\v2\x1a.quotabroker.v1.QuotaTotalR\x06totals\"\xc5\x04\n" +
 	"\vQuotaStatus\x12+\n" +
 	"\x05quota\x18\x01 \x01(\v2\x15.quotabroker.v1.QuotaR\x05quota\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x16\n" +
@@ -1574,7 +1649,12 @@ const file_quotabroker_v1_admin_proto_rawDesc = "" +
 	"\ffound_window\x18\v \x01(\tR\vfoundWindow\x12)\n" +
 	"\x10found_confidence\x18\f \x01(\x01R\x0ffoundConfidence\x12!\n" +
 	"\fothers_today\x18\r \x01(\x03R\vothersToday\x12\x14\n" +
-	"\x05whose\x18\x0e \x01(\tR\x05whose\"\x9a\x01\n" +
+	"\x05whose\x18\x0e \x01(\tR\x05whose\x12@\n" +
+	"\rlearned_costs\x18\x0f \x03(\v2\x1b.quotabroker.v1.LearnedCostR\flearnedCosts\"W\n" +
+	"\vLearnedCost\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x12\x12\n" +
+	"\x04cost\x18\x02 \x01(\x03R\x04cost\x12\x18\n" +
+	"\aanswers\x18\x03 \x01(\x03R\aanswers\"\x9a\x01\n" +
 	"\n" +
 	"Confidence\x12\x1c\n" +
 	"\tconfirmed\x18\x01 \x01(\x03R\tconfirmed\x12>\n" +
@@ -1700,80 +1780,82 @@ func file_quotabroker_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_quotabroker_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quotabroker_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_quotabroker_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_quotabroker_v1_admin_proto_goTypes = []any{
 	(Order)(0),                       // 0: quotabroker.v1.Order
 	(Verdict)(0),                     // 1: quotabroker.v1.Verdict
 	(*ListQuotasRequest)(nil),        // 2: quotabroker.v1.ListQuotasRequest
 	(*ListQuotasResponse)(nil),       // 3: quotabroker.v1.ListQuotasResponse
 	(*QuotaStatus)(nil),              // 4: quotabroker.v1.QuotaStatus
-	(*Confidence)(nil),               // 5: quotabroker.v1.Confidence
-	(*QuotaTotal)(nil),               // 6: quotabroker.v1.QuotaTotal
-	(*ExplainRequest)(nil),           // 7: quotabroker.v1.ExplainRequest
-	(*ExplainResponse)(nil),          // 8: quotabroker.v1.ExplainResponse
-	(*BucketExplanation)(nil),        // 9: quotabroker.v1.BucketExplanation
-	(*BucketModel)(nil),              // 10: quotabroker.v1.BucketModel
-	(*Evidence)(nil),                 // 11: quotabroker.v1.Evidence
-	(*Waiter)(nil),                   // 12: quotabroker.v1.Waiter
-	(*ListShadowScoresRequest)(nil),  // 13: quotabroker.v1.ListShadowScoresRequest
-	(*ListShadowScoresResponse)(nil), // 14: quotabroker.v1.ListShadowScoresResponse
-	(*ShadowScore)(nil),              // 15: quotabroker.v1.ShadowScore
-	(*ShadowCounts)(nil),             // 16: quotabroker.v1.ShadowCounts
-	(*ShadowLimit)(nil),              // 17: quotabroker.v1.ShadowLimit
-	nil,                              // 18: quotabroker.v1.ExplainRequest.CostsEntry
-	(*Scope)(nil),                    // 19: quotabroker.v1.Scope
-	(*Quota)(nil),                    // 20: quotabroker.v1.Quota
-	(*durationpb.Duration)(nil),      // 21: google.protobuf.Duration
-	(Priority)(0),                    // 22: quotabroker.v1.Priority
-	(*Denial)(nil),                   // 23: quotabroker.v1.Denial
+	(*LearnedCost)(nil),              // 5: quotabroker.v1.LearnedCost
+	(*Confidence)(nil),               // 6: quotabroker.v1.Confidence
+	(*QuotaTotal)(nil),               // 7: quotabroker.v1.QuotaTotal
+	(*ExplainRequest)(nil),           // 8: quotabroker.v1.ExplainRequest
+	(*ExplainResponse)(nil),          // 9: quotabroker.v1.ExplainResponse
+	(*BucketExplanation)(nil),        // 10: quotabroker.v1.BucketExplanation
+	(*BucketModel)(nil),              // 11: quotabroker.v1.BucketModel
+	(*Evidence)(nil),                 // 12: quotabroker.v1.Evidence
+	(*Waiter)(nil),                   // 13: quotabroker.v1.Waiter
+	(*ListShadowScoresRequest)(nil),  // 14: quotabroker.v1.ListShadowScoresRequest
+	(*ListShadowScoresResponse)(nil), // 15: quotabroker.v1.ListShadowScoresResponse
+	(*ShadowScore)(nil),              // 16: quotabroker.v1.ShadowScore
+	(*ShadowCounts)(nil),             // 17: quotabroker.v1.ShadowCounts
+	(*ShadowLimit)(nil),              // 18: quotabroker.v1.ShadowLimit
+	nil,                              // 19: quotabroker.v1.ExplainRequest.CostsEntry
+	(*Scope)(nil),                    // 20: quotabroker.v1.Scope
+	(*Quota)(nil),                    // 21: quotabroker.v1.Quota
+	(*durationpb.Duration)(nil),      // 22: google.protobuf.Duration
+	(Priority)(0),                    // 23: quotabroker.v1.Priority
+	(*Denial)(nil),                   // 24: quotabroker.v1.Denial
 }
 var file_quotabroker_v1_admin_proto_depIdxs = []int32{
-	19, // 0: quotabroker.v1.ListQuotasRequest.scope:type_name -> quotabroker.v1.Scope
+	20, // 0: quotabroker.v1.ListQuotasRequest.scope:type_name -> quotabroker.v1.Scope
 	0,  // 1: quotabroker.v1.ListQuotasRequest.order:type_name -> quotabroker.v1.Order
 	4,  // 2: quotabroker.v1.ListQuotasResponse.quotas:type_name -> quotabroker.v1.QuotaStatus
-	6,  // 3: quotabroker.v1.ListQuotasResponse.totals:type_name -> quotabroker.v1.QuotaTotal
-	20, // 4: quotabroker.v1.QuotaStatus.quota:type_name -> quotabroker.v1.Quota
-	21, // 5: quotabroker.v1.QuotaStatus.ends_after:type_name -> google.protobuf.Duration
-	21, // 6: quotabroker.v1.QuotaStatus.heard_ago:type_name -> google.protobuf.Duration
-	5,  // 7: quotabroker.v1.QuotaStatus.confidence:type_name -> quotabroker.v1.Confidence
-	21, // 8: quotabroker.v1.Confidence.confirmed_ago:type_name -> google.protobuf.Duration
-	19, // 9: quotabroker.v1.ExplainRequest.scope:type_name -> quotabroker.v1.Scope
-	18, // 10: quotabroker.v1.ExplainRequest.costs:type_name -> quotabroker.v1.ExplainRequest.CostsEntry
-	22, // 11: quotabroker.v1.ExplainRequest.priority:type_name -> quotabroker.v1.Priority
-	23, // 12: quotabroker.v1.ExplainResponse.denied:type_name -> quotabroker.v1.Denial
-	9,  // 13: quotabroker.v1.ExplainResponse.buckets:type_name -> quotabroker.v1.BucketExplanation
-	4,  // 14: quotabroker.v1.BucketExplanation.status:type_name -> quotabroker.v1.QuotaStatus
-	10, // 15: quotabroker.v1.BucketExplanation.model:type_name -> quotabroker.v1.BucketModel
-	11, // 16: quotabroker.v1.BucketExplanation.evidence:type_name -> quotabroker.v1.Evidence
-	12, // 17: quotabroker.v1.BucketExplanation.ahead:type_name -> quotabroker.v1.Waiter
-	21, // 18: quotabroker.v1.BucketModel.confirmed_ago:type_name -> google.protobuf.Duration
-	21, // 19: quotabroker.v1.BucketModel.began_ago:type_name -> google.protobuf.Duration
-	21, // 20: quotabroker.v1.BucketModel.ends_after_least:type_name -> google.protobuf.Duration
-	21, // 21: quotabroker.v1.BucketModel.ends_after_most:type_name -> google.protobuf.Duration
-	21, // 22: quotabroker.v1.BucketModel.pad:type_name -> google.protobuf.Duration
-	21, // 23: quotabroker.v1.Evidence.heard_ago:type_name -> google.protobuf.Duration
-	21, // 24: quotabroker.v1.Evidence.granted_ago:type_name -> google.protobuf.Duration
-	1,  // 25: quotabroker.v1.Evidence.verdict:type_name -> quotabroker.v1.Verdict
-	21, // 26: quotabroker.v1.Evidence.reset_after_least:type_name -> google.protobuf.Duration
-	21, // 27: quotabroker.v1.Evidence.reset_after_most:type_name -> google.protobuf.Duration
-	22, // 28: quotabroker.v1.Waiter.priority:type_name -> quotabroker.v1.Priority
-	21, // 29: quotabroker.v1.Waiter.waited:type_name -> google.protobuf.Duration
-	15, // 30: quotabroker.v1.ListShadowScoresResponse.scores:type_name -> quotabroker.v1.ShadowScore
-	21, // 31: quotabroker.v1.ShadowScore.kept_for:type_name -> google.protobuf.Duration
-	16, // 32: quotabroker.v1.ShadowScore.counts:type_name -> quotabroker.v1.ShadowCounts
-	17, // 33: quotabroker.v1.ShadowScore.limits:type_name -> quotabroker.v1.ShadowLimit
-	16, // 34: quotabroker.v1.ShadowLimit.counts:type_name -> quotabroker.v1.ShadowCounts
-	2,  // 35: quotabroker.v1.AdminService.ListQuotas:input_type -> quotabroker.v1.ListQuotasRequest
-	7,  // 36: quotabroker.v1.AdminService.Explain:input_type -> quotabroker.v1.ExplainRequest
-	13, // 37: quotabroker.v1.AdminService.ListShadowScores:input_type -> quotabroker.v1.ListShadowScoresRequest
-	3,  // 38: quotabroker.v1.AdminService.ListQuotas:output_type -> quotabroker.v1.ListQuotasResponse
-	8,  // 39: quotabroker.v1.AdminService.Explain:output_type -> quotabroker.v1.ExplainResponse
-	14, // 40: quotabroker.v1.AdminService.ListShadowScores:output_type -> quotabroker.v1.ListShadowScoresResponse
-	38, // [38:41] is the sub-list for method output_type
-	35, // [35:38] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	7,  // 3: quotabroker.v1.ListQuotasResponse.totals:type_name -> quotabroker.v1.QuotaTotal
+	21, // 4: quotabroker.v1.QuotaStatus.quota:type_name -> quotabroker.v1.Quota
+	22, // 5: quotabroker.v1.QuotaStatus.ends_after:type_name -> google.protobuf.Duration
+	22, // 6: quotabroker.v1.QuotaStatus.heard_ago:type_name -> google.protobuf.Duration
+	6,  // 7: quotabroker.v1.QuotaStatus.confidence:type_name -> quotabroker.v1.Confidence
+	5,  // 8: quotabroker.v1.QuotaStatus.learned_costs:type_name -> quotabroker.v1.LearnedCost
+	22, // 9: quotabroker.v1.Confidence.confirmed_ago:type_name -> google.protobuf.Duration
+	20, // 10: quotabroker.v1.ExplainRequest.scope:type_name -> quotabroker.v1.Scope
+	19, // 11: quotabroker.v1.ExplainRequest.costs:type_name -> quotabroker.v1.ExplainRequest.CostsEntry
+	23, // 12: quotabroker.v1.ExplainRequest.priority:type_name -> quotabroker.v1.Priority
+	24, // 13: quotabroker.v1.ExplainResponse.denied:type_name -> quotabroker.v1.Denial
+	10, // 14: quotabroker.v1.ExplainResponse.buckets:type_name -> quotabroker.v1.BucketExplanation
+	4,  // 15: quotabroker.v1.BucketExplanation.status:type_name -> quotabroker.v1.QuotaStatus
+	11, // 16: quotabroker.v1.BucketExplanation.model:type_name -> quotabroker.v1.BucketModel
+	12, // 17: quotabroker.v1.BucketExplanation.evidence:type_name -> quotabroker.v1.Evidence
+	13, // 18: quotabroker.v1.BucketExplanation.ahead:type_name -> quotabroker.v1.Waiter
+	22, // 19: quotabroker.v1.BucketModel.confirmed_ago:type_name -> google.protobuf.Duration
+	22, // 20: quotabroker.v1.BucketModel.began_ago:type_name -> google.protobuf.Duration
+	22, // 21: quotabroker.v1.BucketModel.ends_after_least:type_name -> google.protobuf.Duration
+	22, // 22: quotabroker.v1.BucketModel.ends_after_most:type_name -> google.protobuf.Duration
+	22, // 23: quotabroker.v1.BucketModel.pad:type_name -> google.protobuf.Duration
+	22, // 24: quotabroker.v1.Evidence.heard_ago:type_name -> google.protobuf.Duration
+	22, // 25: quotabroker.v1.Evidence.granted_ago:type_name -> google.protobuf.Duration
+	1,  // 26: quotabroker.v1.Evidence.verdict:type_name -> quotabroker.v1.Verdict
+	22, // 27: quotabroker.v1.Evidence.reset_after_least:type_name -> google.protobuf.Duration
+	22, // 28: quotabroker.v1.Evidence.reset_after_most:type_name -> google.protobuf.Duration
+	23, // 29: quotabroker.v1.Waiter.priority:type_name -> quotabroker.v1.Priority
+	22, // 30: quotabroker.v1.Waiter.waited:type_name -> google.protobuf.Duration
+	16, // 31: quotabroker.v1.ListShadowScoresResponse.scores:type_name -> quotabroker.v1.ShadowScore
+	22, // 32: quotabroker.v1.ShadowScore.kept_for:type_name -> google.protobuf.Duration
+	17, // 33: quotabroker.v1.ShadowScore.counts:type_name -> quotabroker.v1.ShadowCounts
+	18, // 34: quotabroker.v1.ShadowScore.limits:type_name -> quotabroker.v1.ShadowLimit
+	17, // 35: quotabroker.v1.ShadowLimit.counts:type_name -> quotabroker.v1.ShadowCounts
+	2,  // 36: quotabroker.v1.AdminService.ListQuotas:input_type -> quotabroker.v1.ListQuotasRequest
+	8,  // 37: quotabroker.v1.AdminService.Explain:input_type -> quotabroker.v1.ExplainRequest
+	14, // 38: quotabroker.v1.AdminService.ListShadowScores:input_type -> quotabroker.v1.ListShadowScoresRequest
+	3,  // 39: quotabroker.v1.AdminService.ListQuotas:output_type -> quotabroker.v1.ListQuotasResponse
+	9,  // 40: quotabroker.v1.AdminService.Explain:output_type -> quotabroker.v1.ExplainResponse
+	15, // 41: quotabroker.v1.AdminService.ListShadowScores:output_type -> quotabroker.v1.ListShadowScoresResponse
+	39, // [39:42] is the sub-list for method output_type
+	36, // [36:39] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_quotabroker_v1_admin_proto_init() }
@@ -1788,7 +1870,7 @@ func file_quotabroker_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quotabroker_v1_admin_proto_rawDesc), len(file_quotabroker_v1_admin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
