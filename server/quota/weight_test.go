@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // weigher is an upstream whose calls take more than one of its limit each, of which
@@ -232,5 +234,60 @@ func TestDeclaredWeightsStand(t *testing.T) {
 		if cost, _ := l.costOf(l.find("app", Scope{API: "api", App: "app"}), r.Scope.Endpoint, r.Costs); cost != 2 {
 			t.Errorf("%s: a call takes %d, want 2", name, cost)
 		}
+	}
+}
+
+// Whatever a call weighs, and whatever goes wrong on the way: once that is known, and
+// the window is over in which it was learned, nobody is refused but a probe, and no
+// call is charged more than it weighs most of the time.
+func TestPropertyWeights(t *testing.T) {
+	var worlds, learned int
+	rapid.Check(t, func(t *rapid.T) {
+		const windows = 6
+		weight := int64(rapid.IntRange(1, 20).Draw(t, "weight"))
+		period := 10 * time.Second
+		y := weigher{limit: trueLimit{quota: weight * int64(rapid.IntRange(8, 60).Draw(t, "calls")), period: period}, weights: alike(weight)}
+		y.limit.phase = time.Duration(rapid.IntRange(0, 9999).Draw(t, "phase")) * time.Millisecond
+		y.limits = []Limit{fixed(y.limit.quota, period)}
+		y.faults = drawFaults(t)
+		y.faults.slowSend = min(y.faults.slowSend, time.Second)
+		w := y.world(rapid.Uint64().Draw(t, "seed"))
+		start, known, wrong, seen, excused := w.now, time.Time{}, 0, 0, 0
+		shuffle := w.check
+		w.check = func() {
+			shuffle()
+			b := w.ledger.find("app", Scope{API: "api", App: "app"})
+			if b == nil {
+				return
+			}
+			charged := b.weigh("GET /")
+			if seen++; charged > weight {
+				wrong++
+			}
+			switch {
+			case charged != weight:
+				known = time.Time{}
+			case known.IsZero():
+				known = w.now
+			}
+			if known.IsZero() || w.now.Sub(known) <= period+3*time.Second {
+				excused = w.innocent
+			} else if w.innocent > excused {
+				t.Fatalf("refused at %v, and that calls weigh %d is known since %v", w.now.Sub(start), weight, known.Sub(start))
+			}
+		}
+		w.run(start.Add(windows * period))
+		if worlds++; !known.IsZero() && weight > 1 {
+			learned++
+		}
+		if wrong*2 > seen { // where most headers are lost, gaps of two calls are many
+			t.Fatalf("charged more than %d in %d of %d events", weight, wrong, seen)
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	if t.Logf("learned in %d of %d worlds", learned, worlds); learned*2 < worlds {
+		t.Errorf("learned in %d of %d worlds", learned, worlds)
 	}
 }
