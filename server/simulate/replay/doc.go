@@ -1,7 +1,6 @@
 // Package replay makes a scenario of a broker's recording: the demand as it was, an
-// upstream as the recording shows it, and another configuration to be tried, or the one
-// that was in force. A
-// what-if.
+// upstream as the recording shows it, and another configuration to be tried, or the
+// one that was in force. A what-if.
 //
 // The demand is every acquire that was not a dry run, when it was asked for, with its
 // scope, its costs and its patience. What a caller would have done otherwise had it
