@@ -118,6 +118,9 @@ func (w *world) run(end time.Time) {
 	for {
 		w.serve()
 		next := w.ledger.Wake(w.now)
+		if !next.IsZero() && !next.After(w.now) {
+			next = w.now.Add(time.Millisecond)
+		}
 		if next.IsZero() || len(w.events) > 0 && w.events[0].at.Before(next) {
 			next = time.Time{}
 		}
@@ -129,9 +132,6 @@ func (w *world) run(end time.Time) {
 			w.now = e.at
 			e.do()
 		default:
-			if !next.After(w.now) {
-				next = w.now.Add(time.Millisecond)
-			}
 			w.now = next
 		}
 		if w.now.After(end) {
