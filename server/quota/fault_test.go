@@ -12,7 +12,7 @@ import (
 // fault matrix. Rows that have a test under a name of its own:
 //
 //	18     TestRestoreFutureBegin, TestRestoreAbsurdEnd
-//	24     TestLapseNoticedLate
+//	24     TestLapseNoticedLate, TestPropertyNoOverGrant
 //	26     TestPropertyInvariants (what is reported twice), TestPropertyOrderOfReports
 //	27     TestPropertyOrderOfReports
 //	28     TestPeerBugLateReportGivesNoCredit, TestLateAnswerOfTheLastWindow

@@ -77,6 +77,9 @@ func drawFaults(t *rapid.T) faults {
 	if rapid.IntRange(0, 5).Draw(t, "headers") == 0 {
 		f.loseHeaders = 1 // an upstream that tells nothing
 	}
+	if rapid.Bool().Draw(t, "late timers") {
+		f.late = 500 * time.Millisecond // fault 24
+	}
 	return f
 }
 
@@ -101,7 +104,7 @@ func drawDemand(t *rapid.T, w *world, users []string) {
 // consumer: no call is refused but a probe, which the model sends where it says
 // that it is not sure. Demand saturates or comes in bursts; grants interleave with
 // reports that are reordered, duplicated, late or lost; headers are late, partial
-// or absent; resets are rounded every way; windows are aligned or start at first
+// or absent; our own timers are late; resets are rounded every way; windows are aligned or start at first
 // use. And nobody waits for ever: a bucket with a queue and nothing on its way
 // knows when it opens.
 func TestPropertyNoOverGrant(t *testing.T) {

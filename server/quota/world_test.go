@@ -56,6 +56,8 @@ type faults struct {
 	lagBy int
 	// jitter is how far a told reset lies from the truth, either way.
 	jitter time.Duration
+	// late is the most that a timer of ours is late.
+	late time.Duration
 }
 
 // trip is how long a call, or its answer, is on its way.
@@ -118,8 +120,11 @@ func (w *world) run(end time.Time) {
 	for {
 		w.serve()
 		next := w.ledger.Wake(w.now)
-		if !next.IsZero() && !next.After(w.now) {
-			next = w.now.Add(time.Millisecond)
+		if !next.IsZero() {
+			next = next.Add(w.upTo(w.faults.late))
+			if !next.After(w.now) {
+				next = w.now.Add(time.Millisecond)
+			}
 		}
 		if next.IsZero() || len(w.events) > 0 && w.events[0].at.Before(next) {
 			next = time.Time{}
