@@ -238,11 +238,17 @@ func TestPropertyOrderOfReports(t *testing.T) {
 			case 0:
 			case 1:
 				r.answer.Unanswered = true
+			case 2:
+				r.answer = refused(numbers(20, 0))
+				r.answer.RetryAfter = time.Duration(1+d.roll(3)) * 20 * time.Second
 			default:
-				r.answer = numbers(20, int64(d.roll(16)))
+				r.answer = numbers([]int64{20, 20, 17}[d.roll(3)], int64(d.roll(16)))
 			}
-			if o := r.answer.Observations; o != nil && resets && d.roll(2) == 0 {
-				o[0].Reset = Reset{Known: true, After: 20*time.Second + d.ms(900)}
+			if o := r.answer.Observations; o != nil {
+				o[0].Limit = limits[0].Name
+				if resets && d.roll(2) == 0 {
+					o[0].Reset = Reset{Known: true, After: 20*time.Second + d.ms(900)}
+				}
 			}
 			all = append(all, r)
 		}
@@ -260,10 +266,11 @@ func TestPropertyOrderOfReports(t *testing.T) {
 
 // model is what of a bucket must not depend on the order of reports.
 type model struct {
-	m, n, o, uncovered, available int64
-	held                          int64
-	end                           span
-	state                         State
+	quota, m, n, o, uncovered, available int64
+	held                                 int64
+	end                                  span
+	state                                State
+	until                                instant
 }
 
 // heard is the bucket after the reports in the given order, all at one instant.
@@ -293,7 +300,11 @@ func heard(limits []Limit, first Answer, all []reported, order []int) model {
 		}
 	}
 	for b := range l.Buckets(Scope{}) {
-		return model{b.m, b.n, b.o, b.a - b.aCov, b.available(), heldBy(b), b.end, b.state}
+		until := instant(0)
+		if b.state != Open && !b.told { // else by what was known of its end when it began
+			until = b.until
+		}
+		return model{b.quota, b.m, b.n, b.o, b.a - b.aCov, b.available(), heldBy(b), b.end, b.state, until}
 	}
 	return model{}
 }

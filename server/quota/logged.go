@@ -1,6 +1,9 @@
 package quota
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 const (
 	// shortWindow is the longest window that is not kept in the store: it is
@@ -122,11 +125,13 @@ func (b *Bucket) feel(w *news) {
 		r.heard(w.now, w.granted)
 	}
 	vague := b.vague(w.now, w.reset)
-	if w.remaining == Unknown && !vague || b.quota == 0 || w.quota != 0 && w.quota != b.quota {
+	if w.remaining == Unknown && !vague || b.quota == 0 {
 		return
 	}
 	b.feelOthers(w)
-	b.feelTurns(w, vague)
+	if w.quota == 0 || w.quota == b.quota {
+		b.feelTurns(w, vague)
+	}
 }
 
 // feelOthers notes whether the upstream counted more than we can have sent.
@@ -134,7 +139,7 @@ func (b *Bucket) feelOthers(w *news) {
 	if w.remaining == Unknown {
 		return
 	}
-	used, ours := b.quota-w.remaining, b.o+w.cost
+	used, ours := cmp.Or(w.quota, b.quota)-w.remaining, b.o+w.cost
 	if used > ours+b.kind.log.held && used > ours+b.kind.log.since(w.sent.add(-b.rule.Window.Period)) {
 		b.kind.log.foreign = foreignFor
 	}
