@@ -58,9 +58,12 @@ func TestFault46WhoseRefusalNobodySays(t *testing.T) {
 							t.Errorf("%s: %d were in flight, and %d more were refused, want 1 to %d and at most %d", group, in, n, atATime, y.asks)
 						}
 					}
-					most := float64((openAt - closedAt) / aRoundTrip * atATime)
-					if len(r.later) == 0 || truth != "application" && float64(r.others) < most*y.others {
-						t.Errorf("%d others were served, want %v of %v", r.others, y.others, most)
+					most, share := float64((openAt-closedAt)/aRoundTrip*atATime), y.others
+					if y.own && truth == "user" {
+						share = 0.3 // an endpoint is closed for longer each time that it is this user's call that probes
+					}
+					if len(r.later) == 0 || truth != "application" && float64(r.others) < most*share {
+						t.Errorf("%d others were served, want %v of %v", r.others, share, most)
 					}
 				})
 			}

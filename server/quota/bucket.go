@@ -223,7 +223,7 @@ func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry in
 // ordinary reports whether nothing but what is left decides, which is never more than
 // a quota, and nobody waits for it.
 func (b *Bucket) ordinary() bool {
-	return b.state == Open && b.queued == 0 && b.quota > 0 && !b.unsure && b.drift() == nil
+	return b.state == Open && b.queued == 0 && b.quota > 0 && !b.unsure && !b.unrecorded() && b.drift() == nil
 }
 
 // retryAt is when an exhausted bucket could allow a call of this cost.
@@ -308,7 +308,7 @@ func (b *Bucket) grantOnTrial(now instant, cost, left int64) {
 		d.probeWait = min(2*d.probeWait, maxProbeGap)
 		d.probeAt = now.add(d.probeWait)
 	}
-	if b.quota == 0 && !b.gate || b.unsure {
+	if b.quota == 0 && !b.gate || b.unsure || b.unrecorded() {
 		b.doubt().nextAsk = now.add(probeGap)
 	}
 	if b.kind != nil && b.kind.firstUse == 0 {

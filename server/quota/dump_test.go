@@ -18,7 +18,7 @@ func dump(l *Ledger) string {
 	}
 	fmt.Fprintf(&b, "generation %d random %d told %d queued %d cooling %d wanting %d opened %d changed %d revoked %d ghosts %d hold %d\n",
 		l.generation, l.random, len(l.told), len(l.queued), len(l.cooling), len(l.wanting),
-		kept(l.opened), kept(l.changed), len(l.revoked), len(l.ghosts), l.holdUntil)
+		kept(l.opened), kept(l.changed), len(l.revoked), len(l.ghosts), l.ghostsUntil)
 	return b.String()
 }
 
@@ -31,7 +31,7 @@ func decisive(l *Ledger) string {
 	for _, bucket := range sorted(l) {
 		c := *bucket
 		doubts := c.doubted()
-		doubts.probeAt, doubts.probeWait = 0, 0
+		doubts.probeAt, doubts.probeWait, doubts.supposed = 0, 0, false
 		c.doubts = &doubts
 		if c.cooldown = c.clone(); c.closure != nil {
 			c.left = 0

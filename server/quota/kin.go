@@ -160,6 +160,7 @@ func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
 	}
 	if !k.rule.Per.User {
 		k.only = newBucket(k, "", now)
+		k.only.unrecord(l.recordless(now, k.only))
 		l.inherit(now, k.only)
 		l.study(k.only)
 		return k.only
@@ -168,6 +169,7 @@ func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
 		k.users = make(map[string]*Bucket)
 	}
 	b := newBucket(k, strings.Clone(user), now) // not the whole request that it came with
+	b.unrecord(l.recordless(now, b))
 	l.study(b)
 	k.users[b.user] = b
 	l.inherit(now, b)

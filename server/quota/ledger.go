@@ -91,9 +91,10 @@ type Ledger struct {
 	standings map[standingID]*standing
 
 	ghosts []ghost
-	// holdUntil closes the buckets that are not stored after an earlier owner.
-	holdUntil instant
-	swept     int
+	// ghostsUntil is until when permits of an earlier owner may be on their way; 0 when
+	// there was none.
+	ghostsUntil instant
+	swept       int
 }
 
 // NewLedger makes the ledger of one application of the rules' API. The seed makes
@@ -183,7 +184,7 @@ func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 		if q.cost, q.guessed = 1, false; !l.single(b, r.Costs) {
 			q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
 		}
-		if b.ordinary() && q.left >= q.cost && now >= l.holdUntil && !b.unreserved(q.cost, q.left) {
+		if b.ordinary() && q.left >= q.cost && !b.unreserved(q.cost, q.left) {
 			continue // there is nothing that decideOne could say
 		}
 		why, retry, firm := l.decideOne(now, b, r, q)
@@ -200,21 +201,18 @@ func (l *Ledger) decideOne(now instant, b *Bucket, r *Request, q *asked) (Reason
 	if why, retry, firm := b.decideLeft(now, q.cost, q.left); why != NoReason {
 		return why, retry, firm
 	}
+	until := l.heldUntil(now, b)
 	switch {
-	case q.cost > 0 && l.held(now, b):
-		return Exhausted, l.holdUntil, true
+	case q.cost > 0 && until != 0 && b.flying > 0:
+		return Probing, until, false
+	case q.cost > 0 && until != 0:
+		return Exhausted, until, true
 	case b.queued > 0 && r.Turn != b:
 		return Queued, 0, false
 	case b.unreserved(q.cost, q.left):
 		return Reserving, 0, false
 	}
 	return NoReason, 0, false
-}
-
-// held reports whether the bucket is closed because it is not stored and an
-// earlier owner may have granted of it.
-func (l *Ledger) held(now instant, b *Bucket) bool {
-	return now < l.holdUntil && !b.stored() && !b.gate
 }
 
 // note remembers of a denial what the bucket needs to know to open again: what
@@ -279,7 +277,7 @@ func (l *Ledger) attend(now instant) {
 	}
 	for b := range l.queued {
 		b.advance(now)
-		if why, _, _ := b.decide(now, b.want); why == NoReason && !l.held(now, b) {
+		if why, _, _ := b.decide(now, b.want); why == NoReason && l.heldUntil(now, b) == 0 {
 			l.open(b)
 		}
 	}
@@ -320,8 +318,8 @@ func (l *Ledger) servesAt(now instant, b *Bucket) instant {
 	switch {
 	case why != NoReason:
 		return retry
-	case l.held(now, b):
-		return l.holdUntil
+	case l.heldUntil(now, b) != 0:
+		return l.heldUntil(now, b)
 	case writes && b.unreserved(b.want, b.available()):
 		return 0 // it waits for the store
 	}

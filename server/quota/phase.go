@@ -116,10 +116,7 @@ func (b *Bucket) begin(now instant) {
 		h.hull, h.epoch, h.bare = span{}, 0, 0
 	}
 	b.doubtful, b.strayed, b.lastUnseen = false, false, false
-	b.unblame()
-	b.unrise()
-	b.stopProbes()
-	b.undoubt()
+	b.beginDoubts()
 	b.reserved, b.settled = 0, 0
 	if b.quota == 0 && b.m != unbounded {
 		b.asked = false
@@ -269,6 +266,7 @@ func (b *Bucket) learnEnd(w *news) {
 		return
 	}
 	h, was := b.hearOfEnd(), b.end
+	b.suppose(false)
 	switch narrowed := (span{max(b.end.lo, reset.lo), min(b.end.hi, reset.hi)}); {
 	case !b.end.known() || b.logged():
 		h.hull = reset
@@ -287,7 +285,9 @@ func (b *Bucket) learnEnd(w *news) {
 		b.tempo.hear(b, now, reset)
 	}
 	if !b.told {
-		b.tellPhase(w, was)
+		if !w.tighten {
+			b.tellPhase(w, was)
+		}
 	}
 }
 
@@ -300,14 +300,19 @@ func (b *Bucket) hearOfEnd() *hearsay {
 	return b.hearOf()
 }
 
-// endTightens reports whether a reset that came without a permit may be learned:
-// only one that lets the window last longer, or the first of a window of which
-// nothing else is known.
-func (b *Bucket) endTightens(reset span) bool {
-	if b.end.known() {
-		return reset.hi > b.end.hi
+// tightenEnd drops a reset that came without a permit, unless it lets the window last
+// longer, or is the first of a window of which nothing else is known. Nor does it say
+// that the window cannot end before: its answer may be older than anybody said.
+func (b *Bucket) tightenEnd(w *news) {
+	switch {
+	case !w.tighten || !w.reset.known():
+	case b.end.known() && w.reset.hi > b.end.hi:
+		w.reset.lo = min(w.reset.lo, b.end.lo)
+	case !b.end.known() && !b.told && b.rule.Window.period() == 0:
+		w.reset.lo = min(w.reset.lo, w.now)
+	default:
+		w.reset = span{}
 	}
-	return !b.told && b.rule.Window.period() == 0
 }
 
 // setEnd replaces the bounds of the window's end. What was noted at the old

@@ -37,6 +37,12 @@ type doubts struct {
 	// lapsed is an upper bound of how much of a − aCov lapsed unheard. unheard is the
 	// same of all calls that were not heard of, where nothing else counts them.
 	lapsed, unheard int64
+	// supposed says that the end of the window is bounded by calls of which nobody
+	// heard: the first to be answered may have begun it.
+	supposed bool
+	// unrecorded says that an earlier owner may have granted of the bucket what nobody
+	// recorded.
+	unrecorded bool
 	// nextAsk is when the next call may go out while the quota is not known and
 	// nobody has answered.
 	nextAsk instant
@@ -82,6 +88,27 @@ func (b *Bucket) lapsed() int64 {
 	return b.doubts.lapsed
 }
 
+// supposed reports whether the window may begin with the next call that is answered.
+func (b *Bucket) supposed() bool { return b.doubts != nil && b.doubts.supposed }
+
+// suppose notes whether it may.
+func (b *Bucket) suppose(begins bool) {
+	if begins || b.doubts != nil {
+		b.doubt().supposed = begins
+	}
+}
+
+// unrecorded reports whether an earlier owner may have granted of the bucket what
+// nobody recorded.
+func (b *Bucket) unrecorded() bool { return b.doubts != nil && b.doubts.unrecorded }
+
+// unrecord notes whether one may have.
+func (b *Bucket) unrecord(may bool) {
+	if may || b.doubts != nil {
+		b.doubt().unrecorded = may
+	}
+}
+
 // unheard bounds how much of what is not covered is of calls that were not heard of.
 func (b *Bucket) unheard() int64 {
 	if b.doubts == nil {
@@ -115,6 +142,17 @@ func (b *Bucket) unriseQuota() {
 func (b *Bucket) unblame() {
 	if b.doubts != nil {
 		b.doubts.fellBy = ""
+	}
+}
+
+// beginDoubts forgets the doubts that were of the window before.
+func (b *Bucket) beginDoubts() {
+	if b.doubts != nil {
+		b.unblame()
+		b.unrise()
+		b.stopProbes()
+		b.suppose(false)
+		b.undoubt()
 	}
 }
 

@@ -1,10 +1,6 @@
 package quota
 
-import (
-	"cmp"
-	"slices"
-	"time"
-)
+import "time"
 
 // Reservation is what must be durable before a bucket may grant: two absolute
 // numbers of one bucket's window that only grow, until the owner's last word.
@@ -60,17 +56,13 @@ type recordID struct {
 	key   Scope
 }
 
-// ghost is a permit of an earlier owner that may still be sent.
-type ghost struct {
-	bucket *Bucket
-	cost   int64
-	until  instant
-}
-
 // stored reports whether the bucket's grants are reserved in the store. A window
-// that is held as a log, or short, is not: it is waited out after a restart. A gate
-// has no quota.
-func (b *Bucket) stored() bool { return b.quota > 0 && !b.logged() && !b.short() }
+// that is held as a log, or short, is not: it is waited out after a restart. Nor is one
+// of which an earlier owner may have granted what nobody recorded: the next would take
+// the record for all there is. A gate has no quota.
+func (b *Bucket) stored() bool {
+	return b.quota > 0 && !b.logged() && !b.short() && !b.unrecorded()
+}
 
 // unreserved reports whether a call of this cost could go but for the store, which
 // has not confirmed as much.
@@ -85,12 +77,26 @@ func (b *Bucket) spent() int64 { return b.spentOf(b.available()) }
 // spentOf is what is spent where so much is left.
 func (b *Bucket) spentOf(left int64) int64 { return min(max(0, b.quota-left), b.quota) }
 
+// settledOf is how much of what is spent the upstream has counted in this window for
+// certain: what it answered before that can have ended. Numbers that show more may turn
+// out false, and permits that were granted meanwhile would be forgotten with a crash; of
+// a window that nobody declared, nothing is as certain.
+func (b *Bucket) settledOf(spent int64) int64 {
+	switch {
+	case b.edge != nil || b.doubtful:
+		return min(b.settled, spent)
+	case !b.windowed() || b.rule.Window.Kind == Unstated:
+		return max(0, spent-b.o)
+	}
+	return min(b.n, spent)
+}
+
 // refill asks for the next chunk early, when half of the last is used; and for
 // what was settled to be written once that is a chunk, so that a crash wastes no
 // more.
 func (l *Ledger) refill(b *Bucket) {
 	left := b.available()
-	if b.unwritten || b.low(left) || b.spentOf(left)-b.o >= b.settled+b.chunk() {
+	if b.unwritten || b.low(left) || b.settledOf(b.spentOf(left)) >= b.settled+b.chunk() {
 		l.ask(b)
 	}
 }
@@ -132,7 +138,11 @@ func (l *Ledger) Final(now time.Time) []Reservation {
 		r := b.record(t)
 		switch {
 		case b.stored():
-			r.Reserved, r.Settled = b.spent(), max(0, b.spent()-b.o)
+			if r.Reserved = b.spent(); b.edge == nil {
+				r.Settled = max(0, r.Reserved-b.o)
+			} else {
+				r.Settled = b.settledOf(r.Reserved)
+			}
 		case b.lesson != nil && !b.logged():
 			r.Reserved, r.Settled = b.n+b.lost+b.o, b.n+b.lost
 		}
@@ -150,7 +160,7 @@ func (b *Bucket) reservation(now instant) Reservation {
 	if b.stored() {
 		spent := b.spent()
 		r.Reserved = min(max(spent+b.wanted(), b.reserved), b.quota)
-		r.Settled = max(0, spent-b.o)
+		r.Settled = b.settledOf(spent)
 	}
 	return r
 }
@@ -202,56 +212,6 @@ func (l *Ledger) Reserved(now time.Time, written []Reservation) {
 		}
 		l.open(b)
 	}
-}
-
-// Restore takes over what an earlier owner recorded. It must be called before
-// the first Take if there was an owner before, even when nothing is recorded:
-// what is not stored is waited out. Of what was reserved and not settled, permits
-// may still be on their way.
-func (l *Ledger) Restore(now time.Time, records []Reservation) {
-	t := at(now)
-	ghosts := t.add(l.lapsesAfter)
-	l.holdUntil = ghosts
-	l.since = t.add(2 * calendarGuard) // whatever the owner before did is not watched
-	newest := make(map[recordID]Reservation, len(records))
-	for _, r := range records {
-		id := recordID{r.Limit, r.Key}
-		if old, ok := newest[id]; !ok || old.Began < r.Began {
-			newest[id] = r
-		}
-	}
-	for id, r := range newest {
-		rule := l.ruleOf(r)
-		if rule == nil {
-			continue
-		}
-		b := l.bucket(t, rule, id.key)
-		if b.lesson == nil && rule.teaches() && r.Provenance == Learned && r.Quota < rule.Quota {
-			l.enrol(b)
-		}
-		b.restore(t, r)
-		if b.state != Open {
-			l.cooling[b] = struct{}{}
-		}
-		if b.o > 0 {
-			l.ghosts = append(l.ghosts, ghost{b, b.o, l.laid(t, b)})
-		}
-	}
-	slices.SortFunc(l.ghosts, func(g, h ghost) int { return cmp.Compare(g.until, h.until) })
-	for i := range l.rules.Limits {
-		if w := &l.rules.Limits[i].Window; w.logged(false) || w.short() {
-			l.holdUntil = max(l.holdUntil, ghosts.add(w.Period))
-		}
-	}
-}
-
-// laid is when no permit of an earlier owner can count at the bucket any more that
-// may not be counted yet: it is sent by then, or its call is over.
-func (l *Ledger) laid(now instant, b *Bucket) instant {
-	if _, report := l.rules.Deadlines(); b.concurrent() {
-		return now.add(report)
-	}
-	return now.add(l.lapsesAfter)
 }
 
 // ruleOf is the rule of a recorded bucket; nil when the limit was configured and
@@ -325,6 +285,7 @@ func (b *Bucket) resume(now instant, r Reservation) {
 		b.end = span{instant(r.Lo), instant(r.Hi)}
 	}
 	settled := min(max(0, r.Settled), b.full())
+	b.suppose(settled == 0 && !b.rule.Window.carries())
 	b.o = max(0, min(r.Reserved, b.full())-settled)
 	b.n = settled
 	if b.quota > 0 {
@@ -337,23 +298,4 @@ func (b *Bucket) resume(now instant, r Reservation) {
 	if b.lesson != nil && b.ident != instant(r.Began) {
 		b.lesson.watched = false // nobody saw this window begin
 	}
-}
-
-// layGhosts spends what an earlier owner's permits reserved, once none of them
-// can be on its way any more.
-func (l *Ledger) layGhosts(now instant) {
-	i := 0
-	for ; i < len(l.ghosts) && now >= l.ghosts[i].until; i++ {
-		g := l.ghosts[i]
-		g.bucket.advance(g.until)
-		g.bucket.o -= g.cost
-		if !g.bucket.concurrent() {
-			g.bucket.a += g.cost
-			g.bucket.lost += g.cost
-			d := g.bucket.doubt()
-			d.lapsed, d.unheard = d.lapsed+g.cost, d.unheard+g.cost
-		}
-		l.settled(g.bucket)
-	}
-	l.ghosts = l.ghosts[i:]
 }

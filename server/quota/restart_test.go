@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // crash is a ledger that goes on with what the store has, later.
@@ -135,9 +137,36 @@ func (w *world) crash(down time.Duration) {
 		e.do()
 	}
 	w.now = end
+	w.life++
 	w.ledger = NewLedger(w.ledger.rules, w.rng.Uint64())
 	w.ledger.Restore(w.now, slices.Collect(maps.Values(w.store)))
 	w.blocked = map[string]*Bucket{}
+	w.logf("another owner, of %+v", w.store)
+}
+
+// Trial 6 and S8: across crashes nothing is granted that an earlier owner granted, or
+// may have: no call is refused but a probe.
+func TestPropertyCrashesNeverOverGrant(t *testing.T) {
+	var worlds, crashes, granted int
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		for range rapid.IntRange(1, 3).Draw(t, "crashes") {
+			down := time.Duration(rapid.IntRange(0, 3000).Draw(t, "down")) * time.Millisecond
+			w.after(w.upTo(4*w.up.limits[0].period), func() { w.crash(down) })
+		}
+		if testing.Verbose() {
+			w.trace = t.Logf
+		}
+		w.run(w.now.Add(5*w.up.limits[0].period + 10*time.Second))
+		if w.innocent > 0 {
+			t.Fatalf("%d of %d calls were refused, and %d probes", w.innocent, w.granted, w.probes)
+		}
+		worlds, crashes, granted = worlds+1, crashes+w.life, granted+w.granted
+	})
+	t.Logf("%d calls, %d crashes in %d worlds", granted, crashes, worlds)
+	if !t.Failed() && (crashes < worlds || granted < 5*worlds) {
+		t.Errorf("nothing crashed, or nobody called: %d crashes, %d calls in %d worlds", crashes, granted, worlds)
+	}
 }
 
 // An upstream that only ever said 429 is not stampeded after a restart: what passes

@@ -119,7 +119,7 @@ func (b *Bucket) hear(w *news) (effect string, past bool) {
 		effect = "shows that the window had not turned yet"
 		b.unturn(w)
 	default:
-		if !w.tighten || b.endTightens(w.reset) {
+		if b.tightenEnd(w); w.reset.known() {
 			b.learnEnd(w)
 		}
 		if b.kind != nil {

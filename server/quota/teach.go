@@ -234,6 +234,9 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 	if b.n >= b.quota || b.closure != nil || b.doubts != nil { // else it ends nothing
 		b.answered(w)
 	}
+	if b.unrecorded() {
+		l.answers(b, w)
+	}
 	if b.gate {
 		if w.passed && b.closure != nil {
 			b.clear(s)

@@ -66,7 +66,9 @@ func (b *Bucket) periods() (least, most time.Duration) {
 
 // endSure reports whether the end of the window is known as well as it can be: it
 // was told, or is declared.
-func (b *Bucket) endSure() bool { return b.end.known() && b.rule.Window.Kind != Unstated }
+func (b *Bucket) endSure() bool {
+	return b.end.known() && b.rule.Window.Kind != Unstated && !b.supposed()
+}
 
 // settledFirst bounds the end of a window of which no answer tells it: a call
 // granted in it has been answered, so it began at that call or before.
@@ -80,6 +82,11 @@ func (b *Bucket) settledFirst(now, granted instant) {
 		return
 	}
 	least, most := b.periods()
+	if b.supposed() && b.end.known() {
+		b.end.hi = max(b.end.hi, now.add(most))
+		b.suppose(false)
+		return
+	}
 	if b.end.known() || most == 0 {
 		return
 	}
@@ -96,12 +103,13 @@ func (b *Bucket) settledFirst(now, granted instant) {
 
 // boundEnd bounds the end of a window of which no answer will tell, because it is
 // closed and nothing is on its way: all that it can have counted has arrived, so
-// it ends within a period.
+// it ends within a period; unless it begins at its first use, and nothing arrived.
 func (b *Bucket) boundEnd(now instant) {
 	_, most := b.periods()
 	if b.end.known() || b.o > 0 || b.logged() || most == 0 {
 		return
 	}
 	b.end = span{now, now.add(most)}
+	b.suppose(true)
 	b.passLo(now)
 }

@@ -31,6 +31,8 @@ type world struct {
 	shrunk  time.Time
 	excused int
 	check   func()
+	// life counts the ledgers: a permit is good for the life of one.
+	life int
 	// distort makes of an answer what a user's caller reports, answered the same by
 	// the permit.
 	distort  func(user string, a *Answer)
@@ -228,7 +230,7 @@ func (w *world) block(user string, b *Bucket) {
 func (w *world) send(user string, p *Permit) {
 	probe := false
 	for _, c := range p.charges {
-		probe = probe || c.bucket.available() < 0 || c.bucket.state != Open || c.bucket.quota == 0
+		probe = probe || c.bucket.available() < 0 || c.bucket.state != Open || c.bucket.quota == 0 || c.bucket.unsure || c.bucket.unrecorded()
 	}
 	f, life := w.faults, w.ledger
 	switch {

@@ -1,0 +1,70 @@
+package quota
+
+import (
+	"testing"
+	"time"
+)
+
+// A long window of which nothing is recorded is not waited out where the upstream tells
+// what remains of it: once no permit of the earlier owner can be on its way one call asks.
+func TestTakeoverAsks(t *testing.T) {
+	const hold = 2 + 1 // until the earlier owner's permits have lapsed
+	for name, tc := range map[string]struct {
+		answer Answer
+		opens  float64 // until when it is closed
+		left   int64
+	}{
+		"it tells what remains":    {numbersReset(50, 30, time.Minute), hold + 1, 29},
+		"and not when it ends":     {numbers(50, 30), hold + 1, 29},
+		"it tells nothing":         {Answer{}, hold + 3600, 48},
+		"nobody knows what became": {Answer{Unanswered: true}, hold + 1, 48},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSteps(t, fixed(50, time.Hour)).successor(0)
+			s.retryAt(s.denied(1, Exhausted), hold)
+			p := s.take(hold)
+			s.retryAt(s.denied(hold+0.5, Probing), hold+1)
+			s.settle(hold+0.6, p, tc.answer)
+			if tc.opens > hold+1 {
+				s.retryAt(s.denied(hold+1, Exhausted), tc.opens)
+			}
+			s.take(tc.opens)
+			s.available(tc.opens, "app", tc.left)
+		})
+	}
+}
+
+// What is recorded of a window while nobody knows what an earlier owner granted of it
+// would be taken for all there is by the next: there is nothing recorded.
+func TestTakeoverRecordsNothing(t *testing.T) {
+	s := newSteps(t, learnDay(false)).successor(0)
+	s.retryAt(s.denied(0, Exhausted), 2+1)
+	s.l.Observe(at0(1), call, numbers(5, 3))
+	if b := s.bucketOf("day"); b.quota != 5 || b.stored() {
+		t.Fatalf("quota %d, stored %v", b.quota, b.stored())
+	}
+	s = s.successor(2, s.records(2)...)
+	s.retryAt(s.denied(2, Exhausted), 2+2+1)
+}
+
+// Reports of calls that an earlier owner granted do not tell where a window turns.
+func TestObserveTellsNoPhase(t *testing.T) {
+	s := newSteps(t, fixed(5, 10*time.Second)).successor(0)
+	s.l.Observe(at0(1), call, numbersReset(5, 3, 8*time.Second))
+	s.l.Observe(at0(1.1), call, numbersReset(5, 2, 9*time.Second))
+	if b := s.bucketOf("app"); !b.logged() {
+		t.Error("it is not held as a log any more")
+	}
+	s.retryAt(s.denied(2, Exhausted), 2+1+10)
+}
+
+// A report that says neither when its call was sent nor when it was answered may be old:
+// its reset does not say that the window cannot end before.
+func TestObserveOfLongAgo(t *testing.T) {
+	s := newSteps(t, declared(9, Window{Kind: Fixed, Period: 10 * time.Second, Aligned: true}))
+	s.settle(0, s.take(0), numbersReset(9, 8, 9*time.Second))
+	s.l.Observe(at0(5), call, numbersReset(9, 8, 9*time.Second))
+	if b := s.bucketOf("app"); b.end.lo > at(at0(9.5)) {
+		t.Errorf("ends from %v on", b.end.lo.time().Sub(epoch))
+	}
+}
