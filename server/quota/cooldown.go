@@ -12,8 +12,10 @@ const (
 	backoffMax  = time.Minute
 	// patience is the share, as its divisor, of the time for which nothing has passed
 	// that a cool-down lasts at least: an upstream may count what it refuses, so that
-	// probes alone would keep it closed.
-	patience = 4
+	// probes alone would keep it closed. Where nobody knows whose a refusal was, it is
+	// no more than maxPatience: the upstream may have been away.
+	patience    = 4
+	maxPatience = 15 * time.Minute
 	// maxProbeGap is the slowest pace at which a bucket is probed that is closed
 	// without a reason to stay closed.
 	maxProbeGap = time.Minute
@@ -120,7 +122,7 @@ func (c *cooldown) refuse(now instant, r refusal) bool {
 		c.since = now
 	}
 	if !r.turns {
-		r.until = max(r.until, c.patient(now, r.asks))
+		r.until = max(r.until, c.patient(now, &r))
 	}
 	c.began, c.reason, c.whose = now, r.reason, r.whose
 	c.until, c.turns = min(r.until, now.add(maxCooldown)), r.turns
@@ -128,11 +130,19 @@ func (c *cooldown) refuse(now instant, r refusal) bool {
 }
 
 // patient is the earliest end of a cool-down that begins now, by how long nothing has
-// passed; but no later than when a window turns.
-func (c *cooldown) patient(now, turn instant) instant {
-	end := now.add(now.sub(c.since) / patience)
-	if turn > now {
-		end = min(end, turn)
+// passed; but no later than when a window turns. What the upstream refuses to protect
+// itself it does not count.
+func (c *cooldown) patient(now instant, r *refusal) instant {
+	wait := now.sub(c.since) / patience
+	switch r.by {
+	case Upstream:
+		wait = 0
+	case Unattributed:
+		wait = min(wait, maxPatience)
+	}
+	end := now.add(wait)
+	if r.asks > now {
+		end = min(end, r.asks)
 	}
 	return end
 }
