@@ -43,7 +43,7 @@ type Reservation struct {
 	// any other.
 	Lesson Lesson
 	// Reserved is the units that may have been granted, Settled those of them
-	// that the upstream has counted.
+	// that the upstream has counted for certain.
 	Reserved, Settled int64
 	// Final says that the owner has stopped: no more was granted than Reserved,
 	// which may be less than was reserved before.
