@@ -125,7 +125,8 @@ func (h *history) take(d dice) {
 	probes := make([]bool, len(route))
 	for i, b := range route {
 		b.advance(at(h.now))
-		probes[i] = b.gate || b.state == ProbingState || b.quota == 0 || b.doubted().probeAt != 0 && at(h.now) >= b.doubts.probeAt
+		cost, _ := h.l.costOf(b, r.Scope.Endpoint, r.Costs)
+		probes[i] = b.gate || b.state == ProbingState || b.quota == 0 || b.tryDue(at(h.now), cost) || b.doubted().probeAt != 0 && at(h.now) >= b.doubts.probeAt
 	}
 	before := ""
 	if d.roll(8) == 0 {
