@@ -133,11 +133,11 @@ func (c *cooldown) refuse(now instant, r refusal) bool {
 // passed; but no later than when a window turns. What the upstream refuses to protect
 // itself it does not count.
 func (c *cooldown) patient(now instant, r *refusal) instant {
+	if r.by == Upstream {
+		return now
+	}
 	wait := now.sub(c.since) / patience
-	switch r.by {
-	case Upstream:
-		wait = 0
-	case Unattributed:
+	if r.by == Unattributed {
 		wait = min(wait, maxPatience)
 	}
 	end := now.add(wait)
