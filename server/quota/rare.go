@@ -106,6 +106,7 @@ func (b *Bucket) unrecorded() bool { return b.doubts != nil && b.doubts.unrecord
 func (b *Bucket) unrecord(may bool) {
 	if may || b.doubts != nil {
 		b.doubt().unrecorded = may
+		b.undoubt()
 	}
 }
 
