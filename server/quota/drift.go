@@ -216,7 +216,7 @@ func (b *Bucket) theirs(now instant) int64 {
 // at once, so that each answer tells what others took; it is not begun by an old
 // number, and stops at what is theirs, unless that has long cost nothing.
 func (b *Bucket) leaves(now instant, cost int64) bool {
-	if b.drift() == nil || b.confirmed() == unbounded || b.logged() || b.endless() {
+	if cost == 0 || b.drift() == nil || b.confirmed() == unbounded || b.logged() || b.endless() {
 		return true
 	}
 	left, sudden := b.confirmed()-b.takenSince(now), b.sudden()

@@ -220,3 +220,19 @@ func TestOthersBesideCallsWithoutEndpoint(t *testing.T) {
 		t.Errorf("others took %d, want 30", st.Others)
 	}
 }
+
+// A call that takes nothing of a bucket leaves others all that there is.
+func TestOthersAreLeftWhatACallDoesNotTake(t *testing.T) {
+	s := newSteps(t, declared(20, Window{Kind: Fixed, Period: 10 * time.Second, Aligned: true}))
+	s.released(0, s.take(0))
+	s.settle(12, s.take(12), numbersReset(20, 10, 8*time.Second)) // nine were others'
+	s.settle(13, s.take(13), numbersReset(20, 0, 7*time.Second))
+	b := s.bucketOf("app")
+	if b.drift() == nil {
+		t.Fatal("others were not seen")
+	}
+	s.denied(13, Exhausted)
+	if d := s.ask(13, Request{Scope: call, Costs: Costs{Requests: 0}}); !d.Allowed() {
+		t.Errorf("denied: %v", d.Reason)
+	}
+}

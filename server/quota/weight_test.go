@@ -287,7 +287,7 @@ func TestPropertyWeights(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	if t.Logf("learned in %d of %d worlds", learned, worlds); learned*2 < worlds {
+	if t.Logf("learned in %d of %d worlds", learned, worlds); worlds >= 100 && learned*2 < worlds {
 		t.Errorf("learned in %d of %d worlds", learned, worlds)
 	}
 }
