@@ -47,6 +47,7 @@ func sayings() map[string]saying {
 // then one for each back-off; the others go on being served. The upstream's own
 // overload is held for each endpoint.
 func TestFault46WhoseRefusalNobodySays(t *testing.T) {
+	long(t)
 	for name, y := range sayings() {
 		for _, truth := range []string{"application", "user", "endpoint"} {
 			for _, limits := range [][]Limit{nil, {daily(1e6)}} {

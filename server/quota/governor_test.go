@@ -95,6 +95,7 @@ func (w *world) greedy(user string, most int, each time.Duration) {
 // the back-off is forgotten between two calls, and an upstream that refuses all
 // is called once a probe: peer bug 14.
 func TestGovernedWorld(t *testing.T) {
+	long(t)
 	for name, tc := range map[string]struct {
 		limit       trueLimit
 		mostRefused int

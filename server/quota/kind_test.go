@@ -53,6 +53,7 @@ func (w *world) steady(rate float64, d time.Duration) {
 }
 
 func TestUseOfEveryKind(t *testing.T) {
+	long(t)
 	rtt := faults{rtt: 100 * time.Millisecond}
 	silent := faults{rtt: 100 * time.Millisecond, loseHeaders: 1}
 	mixed := faults{rtt: 100 * time.Millisecond, loseHeaders: 0.3, slowSend: 500 * time.Millisecond, slowReport: 500 * time.Millisecond}

@@ -57,6 +57,7 @@ func checkLesson(t *rapid.T, b *Bucket, app, user int64) {
 // refusal, until they have learned the same; then hardly any does, and all of the
 // quotas is used.
 func TestLearnsAFleetsQuotas(t *testing.T) {
+	long(t)
 	const users, quota = 200, 40
 	w := bareWorld(3, epoch.Truncate(day).Add(23*time.Hour), 100_000, quota, faults{})
 	w.want("u0", 1) // the first day is seen only in part

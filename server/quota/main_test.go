@@ -19,3 +19,12 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// long leaves a test of very many events out with -short: the race detector makes
+// each take minutes, and finds nothing where there are no goroutines.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("very many events")
+	}
+}

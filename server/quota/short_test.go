@@ -11,6 +11,7 @@ import (
 
 // Trial 13: windows of a second, whose resets say nothing.
 func TestTrialShortWindows(t *testing.T) {
+	long(t)
 	for name, vary := range map[string]func(*trial){
 		"saturating":        func(*trial) {},
 		"at random":         func(c *trial) { c.demand = 0.95 },

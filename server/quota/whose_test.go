@@ -77,6 +77,7 @@ func (l *Ledger) standsFor() (list []string) {
 // Trial 14: one set of headers, always of the tightest bucket, nothing configured.
 // Whose they are is found out by how the numbers move, from the safe side.
 func TestTrialTightestHeaders(t *testing.T) {
+	long(t)
 	for name, tc := range map[string]struct {
 		layout
 		stands []string
