@@ -24,11 +24,12 @@ and what the broker believed, calls, 429s and windows, for each strategy named.
 
 --replay is a what-if: it plays the calls of a recording, which serve --record
 wrote, with the configuration of --config, beside what happened ("recorded"); with
-the recorded configuration without one, which shows how well it is played. It can tell how another configuration would have served the same demand, by an
-upstream as the recording shows it: the limits that were configured, as answers
-corrected them, or that they told. It cannot tell what nobody saw: limits that no
-answer told, other consumers, what callers would have asked had they been answered
-otherwise. Who knows the upstream gives it with --upstream.
+the recorded configuration without one, which shows how well it is played. It can
+tell how another configuration would have served the same demand, by an upstream as
+the recording shows it: the limits that were configured, as answers corrected them,
+or that they told. It cannot tell what nobody saw: limits that no answer told, other
+consumers, what callers would have asked had they been answered otherwise. Who knows
+the upstream gives it with --upstream.
 
 It fails when ours does not achieve what a scenario expects.`
 

@@ -61,9 +61,9 @@ func (l *Ledger) whose(s *answerState, o *Observation, told tellings) ([]*Bucket
 	return l.of, nil
 }
 
-// claimants is the buckets of a claim, which is made when there is none. While a wide candidate stands, those that it
-// holds need no bucket of their own: it has all of their numbers and counts all of
-// their calls.
+// claimants is the buckets of a claim, which is made when there is none. While a wide
+// candidate stands, those that it holds need no bucket of their own: it has all of
+// their numbers and counts all of their calls.
 func (l *Ledger) claimants(s *answerState, o *Observation, c *claim, told tellings) ([]*Bucket, *claim) {
 	configured := l.configured(s, o, told)
 	if len(configured) == 1 {

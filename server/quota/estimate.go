@@ -71,8 +71,8 @@ func (l *Ledger) single(b *Bucket, stated Costs) bool {
 
 // costOf is what a call takes of a bucket: what its caller says, and more where
 // calls of its endpoint took more than was said; else what the rules say of the
-// endpoint, else one request, or as many as its calls were seen to weigh. Of any other unit it is guessed: what was learned of
-// the endpoint, or of all calls.
+// endpoint, else one request, or as many as its calls were seen to weigh. Of any other
+// unit it is guessed: what was learned of the endpoint, or of all calls.
 func (l *Ledger) costOf(b *Bucket, endpoint string, stated Costs) (cost int64, guessed bool) {
 	if l.single(b, stated) {
 		return 1, false

@@ -74,7 +74,8 @@ func FinalGivesBack(t testing.TB, s broker.Store) {
 
 // LearnedIsKept checks that what was learned of a bucket is recorded: the
 // quota, who told it and how sure that is, what a told limit counts, its window
-// with its time zone, and the one that was found. A later write says what holds by then, also that nothing does.
+// with its time zone, and the one that was found. A later write says what holds by
+// then, also that nothing does.
 func LearnedIsKept(t testing.TB, s broker.Store) {
 	vienna, err := time.LoadLocation("Europe/Vienna")
 	if err != nil {
