@@ -236,3 +236,18 @@ func TestOthersAreLeftWhatACallDoesNotTake(t *testing.T) {
 		t.Errorf("denied: %v", d.Reason)
 	}
 }
+
+// That a refusal meant the bucket that was expected to be empty is a guess, and no
+// evidence of others who took the rest.
+func TestPredictedRefusalShowsNoOthers(t *testing.T) {
+	window := Window{Kind: Fixed, Period: 10 * time.Second, Aligned: true}
+	s := newSteps(t, declared(100, window), Limit{Name: "user", Per: Parts{User: true}, Quota: 4, Provenance: Configured, Window: window})
+	s.released(0, s.take(0))
+	calls := []*Permit{s.take(12), s.take(12), s.take(12)}
+	s.settle(12.1, calls[0], each(numbers(3, 2), "user"))
+	s.settle(12.2, calls[1], Answer{})
+	s.settle(12.3, calls[2], Answer{Verdict: Refused})
+	if b := s.bucketOf("user"); b.tally.Refused[Predicted] != 1 || b.foreign() != 0 || b.drift() != nil {
+		t.Errorf("predicted %d, others %d, %+v", b.tally.Refused[Predicted], b.foreign(), b.drift())
+	}
+}

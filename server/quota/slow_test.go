@@ -1,6 +1,9 @@
 package quota
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // Calls that take longer than their permits live. They lapse first, in these tests
 // three seconds after their grant, and are heard of later.
@@ -56,5 +59,18 @@ func TestSlowCallsTeach(t *testing.T) {
 	s.use(nextDay(2), 5, appCall)
 	if d := s.try(nextDay(2), appCall); d.Reason != Exhausted || !d.Firm {
 		t.Fatalf("beyond what was learned: %+v", d)
+	}
+}
+
+// Where a window may begin at its first use, a call of which nobody heard may not have
+// begun it: the next that is answered may.
+func TestLapsedCallBeginsNoWindow(t *testing.T) {
+	s := newSteps(t, fixed(1, 6*time.Second))
+	s.settle(0, s.take(0), numbersReset(1, 0, 6*time.Second))
+	s.take(7)
+	s.denied(10.5, Exhausted)
+	s.settle(11.6, s.take(11.5), Answer{}) // a probe
+	if hi := s.bucketOf("app").end.hi; hi < at(at0(17.6)) {
+		t.Errorf("it has ended by %v", hi.time().Sub(epoch))
 	}
 }

@@ -68,3 +68,15 @@ func TestObserveOfLongAgo(t *testing.T) {
 		t.Errorf("ends from %v on", b.end.lo.time().Sub(epoch))
 	}
 }
+
+// A number that shows more taken than our calls explain may turn out false. It is not
+// recorded as settled: permits that are granted then would be forgotten with a crash.
+func TestDoubtfulNumberIsNotSettled(t *testing.T) {
+	s := newSteps(t, daily(100))
+	s.settle(0, s.take(0), numbers(100, 99))
+	s.settle(1, s.take(1), numbers(100, 10))
+	b := s.bucketOf("day")
+	if r := b.reservation(at(at0(1))); !b.doubtful || r.Reserved < 90 || r.Settled > 2 {
+		t.Errorf("doubtful %v, reserved %d, settled %d, want 90 reserved and our two settled at most", b.doubtful, r.Reserved, r.Settled)
+	}
+}
