@@ -78,7 +78,7 @@ func encode(r quota.Reservation) ([]byte, error) {
 	b = appendInt(b, fieldCoolTurns, number(r.CoolTurns))
 	b = appendInt(b, fieldFinal, number(r.Final))
 	b = appendGovernor(b, r.Governor)
-	b = appendFound(b, r.Found)
+	b = found().append(b, r.Found)
 	b = appendLesson(b, r.Lesson)
 	return appendWindowOf(b, r.Window)
 }
@@ -92,14 +92,6 @@ func appendScope(b []byte, s quota.Scope) []byte {
 		b = appendItem(appendItem(b, fieldLabels, name), fieldLabels, value)
 	}
 	return b
-}
-
-func appendFound(b []byte, w quota.Window) []byte {
-	b = appendInt(b, fieldFoundKind, int64(w.Kind))
-	b = appendInt(b, fieldFoundPeriod, int64(w.Period))
-	b = appendInt(b, fieldFoundAligned, number(w.Aligned))
-	b = appendInt(b, fieldFoundFirstUse, number(w.FirstUse))
-	return appendInt(b, fieldFoundBurst, w.Burst)
 }
 
 func appendGovernor(b []byte, g quota.Governor) []byte {
@@ -116,14 +108,67 @@ func appendLesson(b []byte, l quota.Lesson) []byte {
 	return appendInt(b, fieldCounted, l.Counted)
 }
 
+// windowFields are the fields of one of a record's windows, but for its zone; 0 for
+// those that such a window has not.
+type windowFields struct {
+	kind, period, aligned, unit, firstUse, counter, burst protowire.Number
+}
+
+// declared are the fields of the window that a limit has, found those of the one that
+// answers showed.
+func declared() windowFields {
+	return windowFields{
+		fieldWindowKind, fieldWindowPeriod, fieldWindowAligned, fieldWindowUnit,
+		fieldWindowFirstUse, fieldWindowCounter, fieldWindowBurst,
+	}
+}
+
+func found() windowFields {
+	return windowFields{
+		kind: fieldFoundKind, period: fieldFoundPeriod, aligned: fieldFoundAligned,
+		firstUse: fieldFoundFirstUse, burst: fieldFoundBurst,
+	}
+}
+
+func (n windowFields) append(b []byte, w quota.Window) []byte {
+	b = appendInt(b, n.kind, int64(w.Kind))
+	b = appendInt(b, n.period, int64(w.Period))
+	b = appendInt(b, n.aligned, number(w.Aligned))
+	if n.unit != 0 {
+		b = appendInt(b, n.unit, int64(w.Unit))
+	}
+	b = appendInt(b, n.firstUse, number(w.FirstUse))
+	if n.counter != 0 {
+		b = appendInt(b, n.counter, number(w.Counter))
+	}
+	return appendInt(b, n.burst, w.Burst)
+}
+
+// take is take for these fields.
+func (n windowFields) take(w *quota.Window, f field) bool {
+	switch f.number {
+	case n.kind:
+		w.Kind = quota.WindowKind(word(f))
+	case n.period:
+		w.Period = time.Duration(f.value)
+	case n.aligned:
+		w.Aligned = f.value != 0
+	case n.unit:
+		w.Unit = quota.CalendarUnit(word(f))
+	case n.firstUse:
+		w.FirstUse = f.value != 0
+	case n.counter:
+		w.Counter = f.value != 0
+	case n.burst:
+		w.Burst = f.value
+	default:
+		return false
+	}
+	return true
+}
+
 func appendWindowOf(b []byte, w quota.Window) ([]byte, error) {
-	b = appendInt(b, fieldWindowKind, int64(w.Kind))
-	b = appendInt(b, fieldWindowPeriod, int64(w.Period))
-	b = appendInt(b, fieldWindowAligned, number(w.Aligned))
-	b = appendInt(b, fieldWindowUnit, int64(w.Unit))
-	b = appendInt(b, fieldWindowFirstUse, number(w.FirstUse))
-	b = appendInt(b, fieldWindowCounter, number(w.Counter))
-	b = appendInt(b, fieldWindowBurst, w.Burst)
+	b = declared().append(b, w)
 	if w.Zone == nil {
 		return b, nil
 	}
@@ -198,7 +243,7 @@ func check(r quota.Reservation) error {
 
 // take puts a field where it belongs; one that is not known is ignored.
 func take(r *quota.Reservation, l *lists, f field) {
-	if takeText(r, l, f) || takeWindow(&r.Window, f) || takeLesson(&r.Lesson, f) || takeGovernor(&r.Governor, f) || takeFound(&r.Found, f) {
+	if takeText(r, l, f) || declared().take(&r.Window, f) || takeLesson(&r.Lesson, f) || takeGovernor(&r.Governor, f) || found().take(&r.Found, f) {
 		return
 	}
 	switch f.number { //nolint:exhaustive // a number that is not known is ignored
@@ -223,48 +268,6 @@ func take(r *quota.Reservation, l *lists, f field) {
 	case fieldFinal:
 		r.Final = f.value != 0
 	}
-}
-
-// takeWindow is take for the fields of the window, but for its zone.
-func takeWindow(w *quota.Window, f field) bool {
-	switch f.number {
-	case fieldWindowKind:
-		w.Kind = quota.WindowKind(word(f))
-	case fieldWindowPeriod:
-		w.Period = time.Duration(f.value)
-	case fieldWindowAligned:
-		w.Aligned = f.value != 0
-	case fieldWindowUnit:
-		w.Unit = quota.CalendarUnit(word(f))
-	case fieldWindowFirstUse:
-		w.FirstUse = f.value != 0
-	case fieldWindowCounter:
-		w.Counter = f.value != 0
-	case fieldWindowBurst:
-		w.Burst = f.value
-	default:
-		return false
-	}
-	return true
-}
-
-// takeFound is take for the fields of the window that was found.
-func takeFound(w *quota.Window, f field) bool {
-	switch f.number {
-	case fieldFoundKind:
-		w.Kind = quota.WindowKind(word(f))
-	case fieldFoundPeriod:
-		w.Period = time.Duration(f.value)
-	case fieldFoundAligned:
-		w.Aligned = f.value != 0
-	case fieldFoundFirstUse:
-		w.FirstUse = f.value != 0
-	case fieldFoundBurst:
-		w.Burst = f.value
-	default:
-		return false
-	}
-	return true
 }
 
 // takeGovernor is take for the fields of a governor.
