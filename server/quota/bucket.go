@@ -339,8 +339,13 @@ func (b *Bucket) release(now, granted instant, cost int64) {
 // lapse spends a call that was never heard of.
 func (b *Bucket) lapse(now instant, cost int64) {
 	b.tally.Lapsed++
-	b.lose(now, cost)
-	if !b.concurrent() {
+	b.ungrant(cost)
+	b.spendLapsed(now, cost)
+}
+
+// spendLapsed spends what a call takes that was never heard of.
+func (b *Bucket) spendLapsed(now instant, cost int64) {
+	if b.spend(now, cost); !b.concurrent() {
 		b.doubt().lapsed += cost
 	}
 }
@@ -348,6 +353,11 @@ func (b *Bucket) lapse(now instant, cost int64) {
 // lose spends a call that may have reached the upstream.
 func (b *Bucket) lose(now instant, cost int64) {
 	b.ungrant(cost)
+	b.spend(now, cost)
+}
+
+// spend spends what such a call takes.
+func (b *Bucket) spend(now instant, cost int64) {
 	if b.concurrent() {
 		return // it is over, and nothing of it counts on
 	}

@@ -314,12 +314,13 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 // again; zero when it never does.
 func (l *Ledger) servesAt(now instant, b *Bucket) instant {
 	why, retry, _ := b.decide(now, b.want)
+	held := l.heldUntil(now, b)
 	_, writes := l.wanting[b]
 	switch {
 	case why != NoReason:
 		return retry
-	case l.heldUntil(now, b) != 0:
-		return l.heldUntil(now, b)
+	case held != 0:
+		return held
 	case writes && b.unreserved(b.want, b.available()):
 		return 0 // it waits for the store
 	}

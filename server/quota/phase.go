@@ -284,10 +284,8 @@ func (b *Bucket) learnEnd(w *news) {
 	if b.rule.Window.Kind == Unstated || b.rule.Provenance != Configured {
 		b.tempo.hear(b, now, reset)
 	}
-	if !b.told {
-		if !w.tighten {
-			b.tellPhase(w, was)
-		}
+	if !b.told && !w.tighten {
+		b.tellPhase(w, was)
 	}
 }
 

@@ -139,20 +139,11 @@ func (b *Bucket) unriseQuota() {
 	}
 }
 
-// unblame forgets whose number was doubtful.
-func (b *Bucket) unblame() {
-	if b.doubts != nil {
-		b.doubts.fellBy = ""
-	}
-}
-
 // beginDoubts forgets the doubts that were of the window before.
 func (b *Bucket) beginDoubts() {
-	if b.doubts != nil {
-		b.unblame()
-		b.unrise()
+	if d := b.doubts; d != nil {
+		d.fellBy, d.risen, d.supposed = "", 0, false
 		b.stopProbes()
-		b.suppose(false)
 		b.undoubt()
 	}
 }

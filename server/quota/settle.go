@@ -119,9 +119,8 @@ func (b *Bucket) hear(w *news) (effect string, past bool) {
 		effect = "shows that the window had not turned yet"
 		b.unturn(w)
 	default:
-		if b.tightenEnd(w); w.reset.known() {
-			b.learnEnd(w)
-		}
+		b.tightenEnd(w)
+		b.learnEnd(w)
 		if b.kind != nil {
 			b.usedFirst(w.now, w.granted)
 		}

@@ -67,12 +67,7 @@ func (l *Ledger) layGhosts(now instant) {
 		g := l.ghosts[i]
 		g.bucket.advance(g.until)
 		g.bucket.o -= g.cost
-		if !g.bucket.concurrent() {
-			g.bucket.a += g.cost
-			g.bucket.lost += g.cost
-			d := g.bucket.doubt()
-			d.lapsed, d.unheard = d.lapsed+g.cost, d.unheard+g.cost
-		}
+		g.bucket.spendLapsed(g.until, g.cost)
 		l.settled(g.bucket)
 	}
 	l.ghosts = l.ghosts[i:]
@@ -97,10 +92,11 @@ func (l *Ledger) holdEnd(b *Bucket) instant {
 // more. Where the upstream answers that one by what remains, it is open. A window of a
 // minute is waited out without asking, and one that slides tells too little at once.
 func (l *Ledger) heldUntil(now instant, b *Bucket) instant {
+	if !b.unrecorded() {
+		return 0
+	}
 	asks := b.rule.Window.Kind == Fixed && b.rule.Window.Period > time.Minute
 	switch end := l.holdEnd(b); {
-	case !b.unrecorded():
-		return 0
 	case now >= end:
 		b.unrecord(false)
 		return 0
