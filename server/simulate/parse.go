@@ -52,7 +52,7 @@ func Parse(name string, data []byte) ([]*Scenario, error) {
 func (r *reader) scenario(top *node, c choice) *Scenario {
 	for _, e := range c.sets {
 		changed, ok := top.with(e.name, e.value)
-		if !ok {
+		if !ok || e.name == "" { // the whole file is not a field
 			r.fail(e.line, e.column, "vary", e.name, "no such field: name one as upstream.limits[0].quota does")
 			return nil
 		}

@@ -82,6 +82,7 @@ func TestParseRefuses(t *testing.T) {
 		{minimal + "vary: {about: x}", `f:4:15: vary.about: "x": must be a list of values, or a mapping of names to fields and values, that is not empty`},
 		{minimal + "vary: {case: {one: x}}", `f:4:20: vary.case.one: "x": must be a mapping of fields to values; {} changes nothing`},
 		{minimal + "vary: {\"upstream.limits[3].quota\": [1]}", `f:4:8: vary: "upstream.limits[3].quota": no such field: name one as upstream.limits[0].quota does`},
+		{minimal + "vary: {\"\": [0]}", `f:4:8: vary: no such field: name one as upstream.limits[0].quota does`},
 		{minimal + "vary: {upstream.odd: [1]}", `f:4:23: upstream: "odd": unknown key: keys are limits, `},
 		{minimal + "vary: {duration: [1s, forever]}", `f:4:23: duration: "forever": must be a time with its unit, such as 500ms, 10s or 1h30m`},
 		{minimal + "vary: {about: [" + strings.Repeat("x, ", 100) + "x]}", `f:4:8: vary: "about": more than 100 variants: name the combinations that matter`},
