@@ -107,7 +107,7 @@ func (r *reader) slice(n *node, path string, to reflect.Value) {
 type chooser interface{ choices() []string }
 
 func (r *reader) word(n *node, path string, to reflect.Value) string {
-	if n.kind != plain && n.kind != quoted {
+	if !n.isText() {
 		r.wrong(n, path, "must be text")
 		return ""
 	}
@@ -145,7 +145,7 @@ func (r *reader) number(n *node, path string) float64 {
 func (r *reader) share(n *node, path string) Share {
 	percent, ok := strings.CutSuffix(n.text, "%")
 	f, err := strconv.ParseFloat(percent, 64)
-	if n.kind != plain || !ok || err != nil || !(0 <= f && f <= 100) {
+	if !n.isText() || !ok || err != nil || !(0 <= f && f <= 100) {
 		r.wrong(n, path, "must be a share from 0% to 100%, such as 2.5%")
 		return 0
 	}
@@ -154,7 +154,7 @@ func (r *reader) share(n *node, path string) Share {
 
 func (r *reader) duration(n *node, path string) time.Duration {
 	d, err := time.ParseDuration(n.text)
-	if n.kind != plain || err != nil {
+	if !n.isText() || err != nil {
 		r.wrong(n, path, "must be a time with its unit, such as 500ms, 10s or 1h30m")
 	}
 	return d

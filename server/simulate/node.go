@@ -56,6 +56,10 @@ func (n *node) get(name string) *node {
 	return nil
 }
 
+// isText reports whether the node can be read as text: quotes around a time or a share
+// change nothing, as other programs write them.
+func (n *node) isText() bool { return n.kind == plain || n.kind == quoted }
+
 // shown is the node as errors show it.
 func (n *node) shown() string {
 	switch n.kind {

@@ -20,8 +20,8 @@ about: >-
 start: 2026-03-01T23:50:00.5Z
 upstream:
   limits:
-    - {name: app, per: [app], quota: 3, window: {fixed: 1m30s}}
-  noise: {drop: 2.5%}
+    - {name: app, per: [app], quota: 3, window: {fixed: "1m30s"}}
+  noise: {drop: '2.5%'}
 costs: {unit: tokens, endpoints: {GET /a: 5}}
 broker: {dialect: auto, limits: [{name: app, quota: 3, note: "3"}]}
 `))
