@@ -7,6 +7,8 @@ import "time"
 // call that can have started its window. Evidence of a sooner one refutes it, for
 // good.
 //
+// Where a window is declared to start so, this is what is known of it.
+//
 // A call starts a window for certain when all that came before it have ended and
 // nothing else is on its way. That is so when the log holds nothing; and, under
 // demand that never ends, when everything before it arrived within one window
@@ -34,6 +36,15 @@ func (f *firstUse) heard(now, granted instant) {
 	if f.answered == 0 && granted >= f.first {
 		f.answered = now
 	}
+}
+
+// ends is when the window surely has ended that counted a call of which is heard now; 0
+// when the next may have counted it.
+func (f *firstUse) ends(now instant, period time.Duration) instant {
+	if f.refuted || f.answered == 0 || now >= f.first.add(period) {
+		return 0
+	}
+	return f.answered.add(period)
 }
 
 // refute weighs an interval in which a turn lies that ended the window of a call

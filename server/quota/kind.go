@@ -26,6 +26,9 @@ func (w *Window) special(now instant, told bool) *kindState {
 	k := &kindState{asOf: now}
 	if logged {
 		k.log = &slidingLog{}
+		if w.FirstUse {
+			k.log.rhythm = &rhythm{}
+		}
 	}
 	if w.Counter {
 		k.counter = &slidingCounter{period: w.Period}

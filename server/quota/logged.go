@@ -25,7 +25,7 @@ func (w *Window) logged(told bool) bool {
 	case Sliding:
 		return true
 	case Fixed:
-		return !told && !w.FirstUse && (!w.Aligned || w.short())
+		return !told && (!w.Aligned || w.short())
 	default:
 		return false
 	}
@@ -64,6 +64,19 @@ func (b *Bucket) keepUntil(now, ends instant, cost int64) {
 	b.kind.log.add(logCharge{min(now, ends.add(-period)), now, cost}, period)
 }
 
+// endsBy is when the window surely has ended that counted an answer's call; 0 when that
+// is not known.
+func (b *Bucket) endsBy(w *news) instant {
+	if !b.logged() || !b.rule.Window.FirstUse {
+		return w.ends
+	}
+	f := &b.kind.log.rhythm.firstUse
+	if w.passed {
+		f.heard(w.now, w.granted)
+	}
+	return earlier(w.ends, f.ends(w.now, b.rule.Window.Period))
+}
+
 // expire frees what the log need not hold any more.
 func (b *Bucket) expire(now instant) {
 	if !b.logged() || len(b.kind.log.charges) == 0 {
@@ -73,10 +86,10 @@ func (b *Bucket) expire(now instant) {
 }
 
 // rhythm is what is known of the window's turns; nil when that is nothing, or
-// cannot be relied on because the window may start at first use. A short window is
-// taken not to unless that is declared.
+// cannot be relied on because the window starts at first use, or may. A short window
+// is taken not to unless that is declared.
 func (b *Bucket) rhythm() *rhythm {
-	if !b.logged() || b.kind.log.rhythm == nil {
+	if !b.logged() || b.kind.log.rhythm == nil || b.rule.Window.FirstUse {
 		return nil
 	}
 	if r := b.kind.log.rhythm; r.refuted || b.short() && !r.suspected || b.rule.Window.Aligned {
@@ -195,5 +208,5 @@ func (b *Bucket) tellPhase(w *news, numbers span) {
 	if b.tm < began.lo || numbers.known() && numbers.hi < w.reset.lo {
 		b.m, b.tm = b.full(), 0
 	}
-	b.kind = nil
+	b.kind = b.rule.Window.special(w.now, true)
 }

@@ -164,3 +164,30 @@ func TestFirstUseStarts(t *testing.T) {
 		}
 	}
 }
+
+// Until when a window lasts at most that counted a call, if windows start at first use.
+func TestFirstUseEnds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answered, heard float64
+		refuted         bool
+		want            float64
+	}{
+		"with the first":                        {1.2, 1.2, false, 2.2},
+		"the window cannot have ended":          {1.2, 1.9, false, 2.2},
+		"the next may have begun":               {1.2, 2, false, 0},
+		"nobody answered, so it may begin late": {0, 1.9, false, 0},
+		"windows do not start at first use":     {1.2, 1.9, true, 0},
+	} {
+		f := firstUse{first: sec(1), refuted: tc.refuted}
+		if tc.answered > 0 {
+			f.heard(sec(tc.answered), sec(1))
+		}
+		want := instant(0)
+		if tc.want > 0 {
+			want = sec(tc.want)
+		}
+		if got := f.ends(sec(tc.heard), time.Second); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}

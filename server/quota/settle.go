@@ -161,7 +161,7 @@ func (b *Bucket) count(w *news) {
 		b.settledFirst(w.now, w.granted)
 	}
 	if b.kind != nil {
-		b.keepUntil(w.now, w.ends, w.cost)
+		b.keepUntil(w.now, b.endsBy(w), w.cost)
 	}
 	if w.remaining == Unknown {
 		b.a += w.cost
