@@ -285,6 +285,7 @@ func (b *Bucket) grant(now instant, cost, left int64) {
 	}
 	b.o += cost
 	b.flying++
+	b.age = 0
 }
 
 // grantOnTrial notes what a call is beside its cost, at a bucket that is not simply

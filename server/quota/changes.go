@@ -5,6 +5,7 @@ package quota
 // until the next call.
 func (l *Ledger) Opened() []*Bucket {
 	opened := l.opened
+	clear(l.toldOpened) // or buckets that are dropped would be kept by it
 	l.opened, l.toldOpened = l.toldOpened[:0], opened
 	for _, b := range opened {
 		b.opened = false
@@ -23,6 +24,7 @@ func (l *Ledger) open(b *Bucket) {
 // call. The slice is good until the next call.
 func (l *Ledger) Changed() []*Bucket {
 	changed := l.changed
+	clear(l.toldChanged)
 	l.changed, l.toldChanged = l.toldChanged[:0], changed
 	for _, b := range changed {
 		b.changed = false

@@ -40,6 +40,8 @@ type cooldown struct {
 	turns bool
 	// doublings is how often the back-off has grown.
 	doublings uint8
+	// age is for how many days nothing was granted, or one more.
+	age uint8
 }
 
 // closure is what is known of a cool-down that is not over; of one that is, when it
@@ -55,6 +57,8 @@ type closure struct {
 	// of an endpoint's; cleared is true once one passed since that differs in it.
 	refused string
 	cleared bool
+	// nth is the entry of the bucket in the ledger's heap, from 1; 0 when it has none.
+	nth int32
 	// until is when it ends; the latest of all reports.
 	until instant
 	// probing is when the first probe could go; answers to calls granted
@@ -80,6 +84,7 @@ func (c *cooldown) clone() cooldown {
 	other := *c
 	if c.closure != nil {
 		shut := *c.closure
+		shut.nth = 0
 		other.closure = &shut
 	}
 	return other
@@ -204,8 +209,8 @@ func (c *cooldown) advance(now instant) {
 // open forgets the cool-down but for when it began: refusals of calls that were
 // granted before may still come.
 func (c *cooldown) open() {
-	*c.closure = closure{began: c.began, since: c.since, refused: c.refused, cleared: c.cleared}
-	*c = cooldown{closure: c.closure, flying: c.flying}
+	*c.closure = closure{began: c.began, since: c.since, refused: c.refused, cleared: c.cleared, nth: c.nth}
+	*c = cooldown{closure: c.closure, flying: c.flying, age: c.age}
 }
 
 // blocks is why the cool-down holds a call back, and until when; the instant is

@@ -65,7 +65,9 @@ func dumpBucket(w *strings.Builder, b Bucket) {
 		fmt.Fprintf(w, "last %+v ", *b.last)
 	}
 	if b.closure != nil {
-		fmt.Fprintf(w, "closure %+v ", *b.closure)
+		shut := *b.closure
+		shut.nth = 0
+		fmt.Fprintf(w, "closure %+v ", shut)
 	}
 	if k := b.kind; k != nil {
 		if k.log != nil {

@@ -104,7 +104,7 @@ func (l *Ledger) shut(now instant, b *Bucket, r refusal) {
 		l.generation++
 		l.revoked = append(l.revoked, Revocation{Scope: b.Key(), Generation: l.generation, Reason: b.reason})
 	}
-	l.cooling[b] = struct{}{}
+	l.cool(b)
 	l.wanting[b] = struct{}{}
 	l.change(b)
 }

@@ -35,6 +35,8 @@ type kin struct {
 	// window is too short to be stored; partsWidth is that of the rule's parts.
 	gate, brief bool
 	partsWidth  int8
+	// empties is for how many days it has had no buckets, or one more.
+	empties uint8
 	// place is what they have in common of their key: see placeOf.
 	place string
 	// only is the bucket of a limit that is not counted by user; users are those
@@ -98,6 +100,9 @@ func (k *kin) key(user string) Scope {
 func (l *Ledger) family(limit string) *family {
 	f := l.families[limit]
 	if f == nil {
+		if len(l.families) >= maxFamilies && limit != nameOther {
+			l.fold()
+		}
 		f = &family{home: &l.home, kins: make(map[string]*kin)}
 		l.families[limit] = f
 	}
@@ -155,6 +160,7 @@ func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
 		return b
 	}
 	l.size++
+	k.empties = 0
 	if l.since == 0 {
 		l.since = now
 	}
@@ -187,13 +193,13 @@ func (l *Ledger) drop(b *Bucket) {
 	} else {
 		b.only = nil
 	}
-	if b.only == nil && len(b.users) == 0 && (b.siblings == nil || b.siblings.number == 0) {
+	if b.kin.empty() && (b.siblings == nil || b.siblings.number == 0) {
 		delete(b.kins, b.kin.place)
 	}
 	l.size--
 	l.replan()
 	delete(l.queued, b)
-	delete(l.cooling, b)
+	l.uncool(b)
 	delete(l.wanting, b)
 	if kept := l.memoryOf(b); kept != nil {
 		kept.bucket = nil

@@ -73,8 +73,9 @@ type Ledger struct {
 	generation uint64
 	random     splitmix
 
-	queued, cooling, wanting map[*Bucket]struct{}
-	opened, changed          []*Bucket
+	queued, wanting map[*Bucket]struct{}
+	opened, changed []*Bucket
+	cooling         coolings
 	// toldOpened and toldChanged are what was returned last, whose room is next.
 	toldOpened, toldChanged []*Bucket
 	revoked                 []Revocation
@@ -94,7 +95,9 @@ type Ledger struct {
 	// ghostsUntil is until when permits of an earlier owner may be on their way; 0 when
 	// there was none.
 	ghostsUntil instant
-	swept       int
+	// swept is how many buckets the last sweep left, agesAt when they grow older next.
+	swept  int
+	agesAt instant
 }
 
 // NewLedger makes the ledger of one application of the rules' API. The seed makes
@@ -106,7 +109,6 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 		families: make(map[string]*family),
 		plans:    make(map[string]plan),
 		queued:   make(map[*Bucket]struct{}),
-		cooling:  make(map[*Bucket]struct{}),
 		wanting:  make(map[*Bucket]struct{}),
 	}
 }
@@ -261,20 +263,13 @@ func (l *Ledger) Release(now time.Time, p *Permit) bool {
 func (l *Ledger) Advance(now time.Time) {
 	t := at(now)
 	l.overdue(t)
-	if len(l.cooling)+len(l.queued) > 0 {
-		l.attend(t)
-	}
+	l.warm(t)
+	l.attend(t)
 	l.sweep(t)
 }
 
-// attend ends cool-downs and opens the buckets whose queues can go on.
+// attend opens the buckets whose queues can go on.
 func (l *Ledger) attend(now instant) {
-	for b := range l.cooling {
-		if b.advance(now); b.state == Open {
-			delete(l.cooling, b)
-			l.change(b)
-		}
-	}
 	for b := range l.queued {
 		b.advance(now)
 		if why, _, _ := b.decide(now, b.want); why == NoReason && l.heldUntil(now, b) == 0 {
@@ -284,7 +279,7 @@ func (l *Ledger) attend(now instant) {
 }
 
 // Wake is the next instant at which Advance would change something that somebody
-// waits for; zero when there is none. It is now where somebody could go at once and
+// waits for, or forget what nobody needs; zero when there is none. It is now where somebody could go at once and
 // has not been told.
 func (l *Ledger) Wake(now time.Time) time.Time {
 	t := at(now)
@@ -295,17 +290,16 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 	if p := l.firstSlotted(); p != nil {
 		next = earlier(next, p.awaited)
 	}
-	for b := range l.cooling {
-		if b.state == Cooling {
-			next = earlier(next, b.until)
-		}
-	}
+	next = earlier(next, l.warms())
 	for b := range l.queued {
 		b.advance(t)
 		next = earlier(next, l.servesAt(t, b))
 	}
 	if len(l.ghosts) > 0 {
 		next = earlier(next, l.ghosts[0].until)
+	}
+	if l.size > few {
+		next = earlier(next, l.agesAt)
 	}
 	return next.time()
 }

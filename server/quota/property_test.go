@@ -77,6 +77,9 @@ func drawFaults(t *rapid.T) faults {
 	if rapid.IntRange(0, 5).Draw(t, "headers") == 0 {
 		f.loseHeaders = 1 // an upstream that tells nothing
 	}
+	if rapid.Bool().Draw(t, "sweeps") {
+		f.sweeps = 0.05
+	}
 	if rapid.Bool().Draw(t, "late timers") {
 		f.late = 500 * time.Millisecond // fault 24
 	}

@@ -163,7 +163,8 @@ func TestLateRefusalOfADroppedBucket(t *testing.T) {
 	s.l.swept = -1024
 	s.l.sweep(at(at0(day)))
 	s.settle(day, p, refused(numbersReset(1000, 0, time.Hour)))
-	for b := range s.l.cooling {
+	for _, c := range s.l.cooling {
+		b := c.bucket
 		if s.l.find(b.rule.Name, b.Key()) != b {
 			t.Errorf("a dropped %s cools down", b.Name())
 		}

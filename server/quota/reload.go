@@ -239,9 +239,7 @@ func (l *Ledger) succeed(now instant, old []*Bucket) {
 		for _, heir := range l.heirs(now, b, used) {
 			heir.takeOver(b)
 			used[heir] = max(used[heir], b.used()+l.ghostsOf(b))
-			if heir.state != Open {
-				l.cooling[heir] = struct{}{}
-			}
+			l.cool(heir)
 		}
 	}
 	for heir, n := range used {
@@ -274,9 +272,11 @@ func (b *Bucket) takeOver(old *Bucket) {
 		b.ident, b.seen = old.ident+1, false
 	}
 	if old.state != Open && (b.state == Open || old.until > b.until) {
-		flying := b.flying
+		was := b.cooldown
 		b.cooldown = old.cooldown.clone()
-		b.flying = flying
+		if b.flying, b.age = was.flying, was.age; was.closure != nil {
+			b.nth = was.nth
+		}
 		b.turns = false
 	}
 }

@@ -40,9 +40,7 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 		b.unrecord(false)
 		b.restore(t, r)
 		b.unrecord(l.recordless(t, b))
-		if b.state != Open {
-			l.cooling[b] = struct{}{}
-		}
+		l.cool(b)
 		if b.o > 0 {
 			l.ghosts = append(l.ghosts, ghost{b, b.o, l.laid(t, b)})
 		}
@@ -70,7 +68,9 @@ func (l *Ledger) layGhosts(now instant) {
 		g.bucket.spendLapsed(g.until, g.cost)
 		l.settled(g.bucket)
 	}
-	l.ghosts = l.ghosts[i:]
+	if l.ghosts = l.ghosts[i:]; len(l.ghosts) == 0 {
+		l.ghosts = nil
+	}
 }
 
 // recordless reports whether an earlier owner may have granted of a bucket that is

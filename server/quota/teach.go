@@ -90,6 +90,7 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	s.route, s.tighten = l.route(t, &scope), true
 	for _, b := range s.route {
 		b.advance(t)
+		b.age = 0
 	}
 	for _, t := range l.attribute(s, a.Observations) {
 		l.learn(s, t.bucket, s.newsOf(t.bucket, t.o))

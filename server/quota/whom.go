@@ -38,7 +38,6 @@ func (l *Ledger) holdNarrowest(s *answerState, r refusal) {
 		l.shut(s.now, app, all)
 	case !known && app.state == Open:
 		app.probe(s.now, "one "+what+" hit: are others served?")
-		l.cooling[app] = struct{}{}
 		l.wanting[app] = struct{}{}
 		l.change(app)
 	}
@@ -149,7 +148,7 @@ func (l *Ledger) absolve() {
 		b.cooldown.open()
 		b.since, b.cleared, b.unwritten = 0, true, true
 		b.acquit()
-		delete(l.cooling, b)
+		l.uncool(b)
 		l.wanting[b] = struct{}{}
 		l.open(b)
 		l.change(b)

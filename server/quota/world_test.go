@@ -60,6 +60,8 @@ type faults struct {
 	jitter time.Duration
 	// late is the most that a timer of ours is late.
 	late time.Duration
+	// sweeps are the odds, at each event, that what is idle is looked for.
+	sweeps float64
 }
 
 // trip is how long a call, or its answer, is on its way.
@@ -144,8 +146,12 @@ func (w *world) run(end time.Time) {
 		if w.now.After(end) {
 			return
 		}
+		if w.chance(w.faults.sweeps) {
+			w.ledger.swept = -few
+		}
 		w.ledger.Advance(w.now)
 		w.ledger.Opened()
+		w.ledger.Changed()
 		w.reserve()
 		if w.check != nil {
 			w.check()
