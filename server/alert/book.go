@@ -15,6 +15,8 @@ const (
 	// forgetAfter is how long a bucket is kept that is not heard of: longer than
 	// any window.
 	forgetAfter = 35 * 24 * time.Hour
+	// maxChanges is how many changes of one bucket's limit are told within an hour.
+	maxChanges = 16
 )
 
 // Book knows what has been said, and what there is to say. It is not safe for
@@ -54,7 +56,7 @@ func (k *Book) See(now time.Time, s quota.Status) []Notice {
 	}
 	was := b.see(now, s)
 	p := k.settings.planFor(s.Key.API, s.Limit)
-	if was > 0 && p.has(LimitChanged) {
+	if was > 0 && p.has(LimitChanged) && b.changes() < maxChanges {
 		b.was = was
 		k.step(now, id, b, mark{rule: LimitChanged, quota: s.Quota}, bad, patience{})
 	}

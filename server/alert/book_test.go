@@ -33,6 +33,25 @@ func TestRemaining(t *testing.T) {
 		"it resets at 00:00 UTC on 3 March (in 13h 59m). Callers wait or are denied until then: stop what can wait, or ask the provider for more.")
 }
 
+// An upstream whose limit is another each time is told of a few times an hour.
+func TestLimitThatNeverStays(t *testing.T) {
+	s := play(t, only(LimitChanged))
+	st := left(s.now, 400)
+	for i := range 1000 {
+		s.now = s.now.Add(time.Second)
+		st.Quota, st.Provenance = int64(1000+i), quota.Told
+		s.see(st)
+	}
+	if n := len(s.said); n != maxChanges {
+		t.Errorf("told %d times", n)
+	}
+	for _, b := range s.book.buckets {
+		if len(b.latches) > maxChanges {
+			t.Errorf("%d latches", len(b.latches))
+		}
+	}
+}
+
 // A window that turned is whole again, though nobody calls to show it.
 func TestRemainingEndsWithTheWindow(t *testing.T) {
 	s := play(t, only(Remaining))

@@ -83,6 +83,16 @@ func (b *bucket) see(now time.Time, s quota.Status) (was int64) {
 	return was
 }
 
+// changes is how many changes of the limit have not settled yet.
+func (b *bucket) changes() (n int) {
+	for _, l := range b.latches {
+		if l.rule == LimitChanged {
+			n++
+		}
+	}
+	return n
+}
+
 // follow keeps the pace of a window that has an end.
 func (b *bucket) follow(now time.Time, turned bool) {
 	s, period := &b.last, b.period()

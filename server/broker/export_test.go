@@ -74,3 +74,16 @@ func Break(b *Broker, id Shard) {
 	defer s.mu.Unlock()
 	s.next = nil
 }
+
+// Unread is how much the watcher keeps for its reader.
+func (w *Watcher) Unread() (buckets, revocations int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, set := range w.changed {
+		buckets += len(set)
+	}
+	return buckets, len(w.revoked)
+}
+
+// Revoke tells the watcher of a revocation.
+func (w *Watcher) Revoke(r quota.Revocation) { w.tell(nil, nil, []quota.Revocation{r}) }

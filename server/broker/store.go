@@ -46,13 +46,17 @@ const (
 )
 
 // Forgettable reports whether a store may forget a record of a shard whose newest
-// window began at newest, in Unix nanoseconds. One whose end is not known is not.
+// window began at newest, in Unix nanoseconds. One whose end is not known ends no later
+// than any window does.
 func Forgettable(r quota.Reservation, newest int64) bool {
-	kept := keptFor
+	kept, ends := keptFor, r.Hi
 	if r.Provenance == quota.Learned {
 		kept = keptForLessons
 	}
-	return r.Hi != 0 && r.Hi <= newest-int64(kept)
+	if ends == 0 {
+		ends = r.Began + int64(quota.DefaultMaxReset)
+	}
+	return max(ends, r.CoolUntil) <= newest-int64(kept)
 }
 
 // Merge joins two records of the same bucket and window, the one that is stored

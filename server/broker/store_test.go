@@ -356,15 +356,24 @@ func TestForgettable(t *testing.T) {
 	const day = int64(24 * time.Hour)
 	newest := 100 * day
 	for _, tc := range []struct {
-		hi   int64
-		who  quota.Provenance
-		want bool
+		began, hi, cool int64
+		who             quota.Provenance
+		want            bool
 	}{
-		{newest - day, quota.Configured, true}, {newest - day + 1, quota.Configured, false}, {0, quota.Configured, false},
-		{newest - day, quota.Learned, false}, {newest - 35*day, quota.Learned, true}, {0, quota.Learned, false},
+		{0, newest - day, 0, quota.Configured, true},
+		{0, newest - day + 1, 0, quota.Configured, false},
+		{0, newest - day, 0, quota.Learned, false},
+		{0, newest - 35*day, 0, quota.Learned, true},
+		{newest - 33*day, 0, 0, quota.Told, true},
+		{newest - 33*day + 1, 0, 0, quota.Told, false},
+		{newest - 66*day, 0, 0, quota.Learned, false},
+		{newest - 67*day, 0, 0, quota.Learned, true},
+		{0, newest - 5*day, newest - day, quota.Told, true},
+		{0, newest - 5*day, newest - day + 1, quota.Told, false},
 	} {
-		if got := broker.Forgettable(quota.Reservation{Hi: tc.hi, Provenance: tc.who}, newest); got != tc.want {
-			t.Errorf("%v that ended %v before: %v, want %v", tc.who, time.Duration(newest-tc.hi), got, tc.want)
+		r := quota.Reservation{Began: tc.began, Hi: tc.hi, CoolUntil: tc.cool, Provenance: tc.who}
+		if got := broker.Forgettable(r, newest); got != tc.want {
+			t.Errorf("%+v of %d days: %v, want %v", tc, newest/day, got, tc.want)
 		}
 	}
 }

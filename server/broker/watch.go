@@ -13,6 +13,9 @@ import (
 // maxBatch bounds the buckets of one batch; the rest come with the next.
 const maxBatch = 256
 
+// maxRevoked bounds the revocations that a watcher is told of one by one.
+const maxRevoked = 1024
+
 // Changes is one batch for a watcher.
 type Changes struct {
 	// Quotas is the present status of buckets that changed.
@@ -111,8 +114,17 @@ func (s *shard) publishLocked() {
 		return
 	}
 	for w := range s.watchers {
-		w.tell(s, changed, revoked)
+		if w.tell(s, changed, revoked); w.unread(s) > s.ledger.Len()+maxBatch {
+			s.showAllLocked(w) // what it has not read is of buckets that are gone
+		}
 	}
+}
+
+// unread is how many buckets of the shard have changed since the watcher read them.
+func (w *Watcher) unread(s *shard) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.changed[s])
 }
 
 // tell notes what matches. It never blocks.
@@ -126,10 +138,20 @@ func (w *Watcher) tell(s *shard, changed []*quota.Bucket, revoked []quota.Revoca
 	}
 	for _, r := range revoked {
 		if overlap(r.Scope, w.pattern) {
-			w.revoked[r.Scope] = r
-			w.wake()
+			w.revokeLocked(r)
 		}
 	}
+}
+
+// revokeLocked notes a revocation: of all the application's permits where there are
+// more to read than need be told apart.
+func (w *Watcher) revokeLocked(r quota.Revocation) {
+	if len(w.revoked) >= maxRevoked {
+		r.Scope = quota.Scope{API: r.Scope.API, App: r.Scope.App}
+		maps.DeleteFunc(w.revoked, func(s quota.Scope, _ quota.Revocation) bool { return s.Matches(r.Scope) })
+	}
+	w.revoked[r.Scope] = r
+	w.wake()
 }
 
 // overlap reports whether there can be a scope that matches both patterns.

@@ -230,3 +230,69 @@ func TestBadPatterns(t *testing.T) {
 		}
 	})
 }
+
+// Who never reads costs no more than the buckets that there are: those that are gone are
+// kept for nobody.
+func TestSleepingWatcher(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const users = 1500
+		b := open(t, broker.Config{}, every("user", perUser, 100, 10*time.Second))
+		asleep := b.watch(quota.Scope{})
+		for day := range 10 {
+			for u := range users {
+				b.granted(ask(fmt.Sprint("u", day, "-", u)))
+			}
+			time.Sleep(24 * time.Hour)
+		}
+		if n, _ := asleep.Unread(); n > 4*users {
+			t.Errorf("%d of %d buckets are kept for it", n, 10*users)
+		}
+		b.granted(ask("last"))
+		seen := map[string]bool{}
+		for range 10 * users / 256 {
+			c, err := asleep.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range c.Quotas {
+				seen[q.Key.User] = true
+			}
+			if len(c.Quotas) < 256 {
+				break
+			}
+		}
+		if !seen["last"] {
+			t.Error("it missed the last change")
+		}
+	})
+}
+
+// Too many revocations to name are one of all the application's permits.
+func TestManyRevocations(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := open(t, broker.Config{}, every("user", perUser, 100, 10*time.Second))
+		asleep := b.watch(quota.Scope{API: "api"})
+		b.next(asleep)
+		asleep.Revoke(quota.Revocation{Scope: quota.Scope{API: "api", App: "other"}, Generation: 3})
+		const last = 5000
+		for i := range last {
+			asleep.Revoke(quota.Revocation{Scope: ask(fmt.Sprint("u", i)).Scope, Generation: uint64(i + 1)})
+		}
+		if _, n := asleep.Unread(); n > 1100 {
+			t.Errorf("%d are kept", n)
+		}
+		c := b.next(asleep)
+		for _, user := range []string{"u0", "u1000", "u4999"} {
+			void := false
+			for _, r := range c.Revocations {
+				void = void || ask(user).Scope.Matches(r.Scope) && r.Generation >= last-1024
+			}
+			if !void {
+				t.Errorf("%s was revoked, and is not told", user)
+			}
+		}
+		if c.Revocations[0].Scope.App != "other" {
+			t.Errorf("%+v", c.Revocations[0])
+		}
+	})
+}

@@ -346,6 +346,9 @@ func (l *Ledger) Buckets(pattern Scope) func(yield func(*Bucket) bool) {
 	}
 }
 
+// Len is how many buckets there are.
+func (l *Ledger) Len() int { return l.size }
+
 // Counted is the buckets that count a call of this scope. The slice is good until
 // the next call.
 func (l *Ledger) Counted(now time.Time, s Scope) []*Bucket { return l.route(at(now), &s) }
