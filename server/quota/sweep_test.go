@@ -30,8 +30,8 @@ func (w *walker) walk(v reflect.Value) {
 			w.walk(v.Elem())
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			w.walk(v.Field(i))
+		for _, field := range v.Fields() {
+			w.walk(field)
 		}
 	case reflect.Map:
 		w.things += v.Len()
