@@ -21,6 +21,8 @@ type family struct {
 	// weights is how many requests a call takes, by endpoint; nil as long as numbers
 	// never fell by more than one for each.
 	weights map[string]*weight
+	// kept is what is recorded of these, by endpoint.
+	kept map[string]keptCost
 	// finding is what answers show of windows that are not declared; nil when there
 	// is nothing to find out, or nothing was told.
 	finding *finding

@@ -26,8 +26,7 @@ type LearnedCost struct {
 func (b *Bucket) LearnedCosts() (list []LearnedCost) {
 	for endpoint, w := range b.weights {
 		if w.cost > 1 {
-			equal, _ := compare(w.gaps[:min(w.seen, maxGaps)], w.cost)
-			list = append(list, LearnedCost{Endpoint: endpoint, Cost: w.cost, Answers: int64(equal)})
+			list = append(list, LearnedCost{Endpoint: endpoint, Cost: w.cost, Answers: w.agreeing()})
 		}
 	}
 	for endpoint, e := range b.costs {

@@ -74,6 +74,8 @@ type Ledger struct {
 	random     splitmix
 
 	queued, wanting map[*Bucket]struct{}
+	// unkept are the records of costs that the store has not confirmed.
+	unkept          map[costID]struct{}
 	opened, changed []*Bucket
 	cooling         coolings
 	// toldOpened and toldChanged are what was returned last, whose room is next.
@@ -109,6 +111,7 @@ func NewLedger(rules *Rules, seed uint64) *Ledger {
 		families: make(map[string]*family),
 		plans:    make(map[string]plan),
 		queued:   make(map[*Bucket]struct{}),
+		unkept:   make(map[costID]struct{}),
 		wanting:  make(map[*Bucket]struct{}),
 	}
 }

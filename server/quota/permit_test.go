@@ -86,7 +86,7 @@ func (s *steps) ask(sec float64, r Request) Decision {
 	s.Helper()
 	s.l.Advance(at0(sec))
 	for range 8 {
-		s.l.Reserved(at0(sec), s.l.Wanted(at0(sec)))
+		s.confirm(sec)
 		if d := s.l.Take(at0(sec), r); d.Reason != Reserving {
 			return d
 		}

@@ -104,9 +104,13 @@ func (l *Ledger) reconfigure(now instant) (old []*Bucket) {
 			if k.gate || slices.Contains(l.told, k.rule) {
 				continue
 			}
-			if rule := l.ruleFor(k); rule != nil && rule.countsAs(k.rule) {
+			rule := l.ruleFor(k)
+			if rule != nil && rule.countsAs(k.rule) {
 				l.reconfigureKin(now, k, rule)
 				continue
+			}
+			if rule != nil && rule.Counts() != k.rule.Counts() {
+				f.costs, f.overall, f.weights, f.kept = nil, nil, nil, nil
 			}
 			for b := range k.all {
 				old = append(old, b)

@@ -42,6 +42,9 @@ type Reservation struct {
 	// Lesson is what a bucket knows that learns its quota by its own count; zero for
 	// any other.
 	Lesson Lesson
+	// Cost is what calls of the key's endpoint were learned to take of a limit; zero but
+	// in a record of that alone, which is no bucket's.
+	Cost CostLesson
 	// Reserved is the units that may have been granted, Settled those of them
 	// that the upstream has counted for certain.
 	Reserved, Settled int64
@@ -124,7 +127,7 @@ func (l *Ledger) Wanted(now time.Time) []Reservation {
 		b.advance(t)
 		wanted = append(wanted, b.reservation(t))
 	}
-	return wanted
+	return l.wantedCosts(wanted)
 }
 
 // Final returns the last word of an owner that stops: what every bucket has
@@ -132,7 +135,7 @@ func (l *Ledger) Wanted(now time.Time) []Reservation {
 // the ledger any more.
 func (l *Ledger) Final(now time.Time) []Reservation {
 	t := at(now)
-	var records []Reservation
+	records := l.wantedCosts(nil)
 	for b := range l.all {
 		b.advance(t)
 		r := b.record(t)
@@ -200,6 +203,10 @@ func (b *Bucket) turnsBy() instant {
 func (l *Ledger) Reserved(now time.Time, written []Reservation) {
 	t := at(now)
 	for _, r := range written {
+		if limit, ok := r.costsOf(); ok {
+			l.costKept(limit, &r)
+			continue
+		}
 		b := l.find(r.Limit, r.Key)
 		if b == nil {
 			continue

@@ -29,6 +29,9 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 		}
 	}
 	for id, r := range newest {
+		if _, ok := r.costsOf(); ok {
+			continue
+		}
 		rule := l.ruleOf(r)
 		if rule == nil {
 			continue
@@ -43,6 +46,11 @@ func (l *Ledger) Restore(now time.Time, records []Reservation) {
 		l.cool(b)
 		if b.o > 0 {
 			l.ghosts = append(l.ghosts, ghost{b, b.o, l.laid(t, b)})
+		}
+	}
+	for _, r := range newest { // by now it is known what limits there are
+		if limit, ok := r.costsOf(); ok {
+			l.restoreCost(limit, &r)
 		}
 	}
 	slices.SortFunc(l.ghosts, func(g, h ghost) int { return cmp.Compare(g.until, h.until) })

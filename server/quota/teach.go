@@ -228,6 +228,7 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 	if len(a.Costs) > 0 {
 		if n, ok := a.Costs[b.rule.Counts()]; ok {
 			b.learnTold(s.scope.Endpoint, n, s.permit.costs[b.rule.Counts()])
+			l.keepCost(s.now, b, s.scope.Endpoint)
 		}
 	}
 	b.tally.Settled++
@@ -277,6 +278,7 @@ func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	}
 	if w.guessed && w.passed {
 		b.learnFall(w, before, heardAt)
+		l.keepCost(s.now, b, "")
 	}
 	if b.puzzles(w) {
 		l.learnWeight(s, b, w)

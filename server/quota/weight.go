@@ -186,6 +186,7 @@ func (l *Ledger) learnWeight(s *answerState, b *Bucket, w *news) {
 	case shown == 1 && of.seen >= maxGaps && !b.puzzled():
 		b.unweigh(s.scope.Endpoint)
 	}
+	l.keepCost(s.now, b, s.scope.Endpoint)
 }
 
 // unweigh ends the learning of what calls of the endpoint weigh, because they do not.

@@ -11,6 +11,9 @@
 //	heads        shard   → sealed: epoch, newest window, how many records and their sum
 //	records      shard   → bucket, limit, scope and beginning → sealed: the record
 //
+// What calls were learned to cost is recorded as the windows of a bucket are whose limit
+// no other can have.
+//
 // Keys are made of their parts, each after its length, so that no two lists of
 // parts make the same key whatever bytes they have. Values are fields in the
 // encoding of protocol buffers, told apart by number: a reader ignores numbers

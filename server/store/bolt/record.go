@@ -52,6 +52,13 @@ const (
 	fieldFoundAligned
 	fieldFoundFirstUse
 	fieldFoundBurst
+	fieldCostRequests
+	fieldCostAnswers
+	fieldCostNeeded
+	fieldCostMost
+	fieldCostShare
+	fieldCostFell
+	fieldCostCalls
 )
 
 // encode is the payload of a record. It fails for a time zone that could not be
@@ -80,6 +87,7 @@ func encode(r quota.Reservation) ([]byte, error) {
 	b = appendGovernor(b, r.Governor)
 	b = found().append(b, r.Found)
 	b = appendLesson(b, r.Lesson)
+	b = appendCost(b, r.Cost)
 	return appendWindowOf(b, r.Window)
 }
 
@@ -106,6 +114,16 @@ func appendLesson(b []byte, l quota.Lesson) []byte {
 	b = appendInt(b, fieldFull, l.Full)
 	b = appendInt(b, fieldWatched, number(l.Watched))
 	return appendInt(b, fieldCounted, l.Counted)
+}
+
+func appendCost(b []byte, c quota.CostLesson) []byte {
+	b = appendInt(b, fieldCostRequests, c.Requests)
+	b = appendInt(b, fieldCostAnswers, c.Answers)
+	b = appendInt(b, fieldCostNeeded, c.Needed)
+	b = appendInt(b, fieldCostMost, c.Most)
+	b = appendInt(b, fieldCostShare, c.Share)
+	b = appendInt(b, fieldCostFell, c.Fell)
+	return appendInt(b, fieldCostCalls, c.Calls)
 }
 
 // windowFields are the fields of one of a record's windows, but for its zone; 0 for
@@ -243,7 +261,8 @@ func check(r quota.Reservation) error {
 
 // take puts a field where it belongs; one that is not known is ignored.
 func take(r *quota.Reservation, l *lists, f field) {
-	if takeText(r, l, f) || declared().take(&r.Window, f) || takeLesson(&r.Lesson, f) || takeGovernor(&r.Governor, f) || found().take(&r.Found, f) {
+	if takeText(r, l, f) || declared().take(&r.Window, f) || found().take(&r.Found, f) ||
+		takeLesson(&r.Lesson, f) || takeGovernor(&r.Governor, f) || takeCost(&r.Cost, f) {
 		return
 	}
 	switch f.number { //nolint:exhaustive // a number that is not known is ignored
@@ -279,6 +298,29 @@ func takeGovernor(g *quota.Governor, f field) bool {
 		g.Climb = time.Duration(f.value)
 	case fieldRefusedAt:
 		g.RefusedAt = f.value
+	default:
+		return false
+	}
+	return true
+}
+
+// takeCost is take for the fields of what calls were learned to take.
+func takeCost(c *quota.CostLesson, f field) bool {
+	switch f.number {
+	case fieldCostRequests:
+		c.Requests = f.value
+	case fieldCostAnswers:
+		c.Answers = f.value
+	case fieldCostNeeded:
+		c.Needed = f.value
+	case fieldCostMost:
+		c.Most = f.value
+	case fieldCostShare:
+		c.Share = f.value
+	case fieldCostFell:
+		c.Fell = f.value
+	case fieldCostCalls:
+		c.Calls = f.value
 	default:
 		return false
 	}

@@ -48,6 +48,10 @@ func genRecord(t *rapid.T) quota.Reservation {
 			Confirmed: number("confirmed"), ConfirmedAt: number("confirmed at"), Full: number("full"),
 			Watched: rapid.Bool().Draw(t, "watched"), Counted: number("counted"),
 		},
+		Cost: quota.CostLesson{
+			Requests: number("requests"), Answers: number("answers"), Needed: number("needed"),
+			Most: number("most"), Share: number("share"), Fell: number("fell"), Calls: number("calls"),
+		},
 		Reserved: number("reserved"), Settled: number("settled"), Final: rapid.Bool().Draw(t, "final"),
 	}
 }
@@ -55,7 +59,7 @@ func genRecord(t *rapid.T) quota.Reservation {
 // Every field comes back as it was; a field that is added to quota.Reservation
 // and not here fails this.
 func TestRecordRoundTrip(t *testing.T) {
-	if n := reflect.TypeFor[quota.Reservation]().NumField(); n != 19 {
+	if n := reflect.TypeFor[quota.Reservation]().NumField(); n != 20 {
 		t.Errorf("a reservation has %d fields: record and generate all of them", n)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -151,7 +155,9 @@ func TestSeal(t *testing.T) {
 // Whatever the bytes are, reading them ends; and what is read can be written, and
 // is then read the same.
 func FuzzDecode(f *testing.F) {
-	for _, r := range []quota.Reservation{{}, {Limit: "day", Reserved: 5, Window: quota.Window{Zone: time.UTC}}} {
+	for _, r := range []quota.Reservation{{}, {Limit: "day", Reserved: 5, Window: quota.Window{Zone: time.UTC}},
+		{Limit: "costs\x1fday", Began: 7, Hi: 7, Provenance: quota.Learned, Cost: quota.CostLesson{Requests: 5, Answers: 9, Needed: 4, Most: -1, Share: 65, Fell: 1 << 62, Calls: 1 << 62}},
+	} {
 		payload, err := encode(r)
 		if err != nil {
 			f.Fatal(err)

@@ -114,6 +114,26 @@ func LearnedIsKept(t testing.TB, s broker.Store) {
 	holds(t, s, shard, day, utc, fixed, learned, leaky, firstUse, counter)
 }
 
+// CostsAreKept checks that what calls were learned to take is recorded, apart from the
+// buckets of the limit; that a later record of it is another; and that it may be nothing.
+func CostsAreKept(t testing.TB, s broker.Store) {
+	bucket := record("app-day", "", 1_000, 60, 40)
+	costs := quota.Reservation{
+		Limit: "costs\x1fapp-day", Key: bucket.Key, Began: 1_000, Hi: 1_000, Provenance: quota.Learned, Unit: quota.Requests,
+		Cost: quota.CostLesson{Requests: 5, Answers: 9, Needed: 4, Most: 3, Share: 70, Fell: 6, Calls: 7},
+	}
+	other, later := costs, costs
+	other.Key.Endpoint, other.Cost = "GET /v2/me", quota.CostLesson{Requests: 1 << 40}
+	later.Began, later.Hi, later.Cost = 2_000, 2_000, quota.CostLesson{}
+	epoch, _ := own(t, s, shard)
+	reserve(t, s, shard, epoch, bucket, costs, other)
+	holds(t, s, shard, bucket, costs, other)
+
+	epoch, _ = own(t, s, shard)
+	reserve(t, s, shard, epoch, later)
+	holds(t, s, shard, bucket, costs, other, later)
+}
+
 // BackOffIsKept checks that a cool-down is recorded, and the rate of calls that were refused
 // without a word; and that neither goes on once it is written as over.
 func BackOffIsKept(t testing.TB, s broker.Store) {

@@ -33,6 +33,7 @@ var behaviours = [...]behaviour{ //nolint:gochecknoglobals // a table that nobod
 	{"LateWritesAreHarmless", LateWritesAreHarmless},
 	{"FinalGivesBack", FinalGivesBack},
 	{"LearnedIsKept", LearnedIsKept},
+	{"CostsAreKept", CostsAreKept},
 	{"BackOffIsKept", BackOffIsKept},
 	{"NewestWindowsAreKept", NewestWindowsAreKept},
 	{"OneNewestOwner", OneNewestOwner},

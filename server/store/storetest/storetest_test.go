@@ -98,6 +98,9 @@ func (p *plain) write(name string, records []quota.Reservation) {
 		if p.is("drops the rate") {
 			r.Governor = quota.Governor{}
 		}
+		if p.is("drops the costs") {
+			r.Cost = quota.CostLesson{}
+		}
 		switch {
 		case i < 0 || p.is("appends"):
 			p.records[name] = append(list, r)
@@ -187,6 +190,7 @@ func TestMistakesAreCaught(t *testing.T) {
 		"keeps what was reserved":     "FinalGivesBack",
 		"drops the zone":              "LearnedIsKept",
 		"drops the rate":              "BackOffIsKept",
+		"drops the costs":             "CostsAreKept",
 		"keeps one window":            "NewestWindowsAreKept",
 		"gives its own records away":  "RecordsAreCopies",
 		"joins the shard's names":     "ShardsAreApart",
