@@ -215,7 +215,9 @@ func (c *claim) begun(now instant, per Parts) {
 func (l *Ledger) contradict(c *claim, x *candidate) {
 	x.out, x.answers = true, 0
 	x.dismiss()
-	c.parents, c.parentPer = make(map[Scope]*Bucket), x.per
+	if x.rule != nil { // else it counted nothing
+		c.parents, c.parentPer = make(map[Scope]*Bucket), x.per
+	}
 	for b := range l.all {
 		switch {
 		case b.rule.Per != x.per || b.gate || b.rule.Counts() != c.unit:
