@@ -4,9 +4,8 @@ import "time"
 
 // What tells the kinds of window apart that nobody declared. At the end of a fixed
 // window all is back at once, wherever the next one begins; of one that slides or
-// refills only some is, and its reset comes later with each call. So a turn that
-// nobody is sure of asks first: one call goes out, and its answer says how much is
-// back.
+// refills only some is. So a turn that nobody is sure of asks first: one call goes
+// out, and its answer says how much is back.
 const (
 	// sureAfter is after how many turns that brought all back the next one is
 	// believed; one that brought only some back outweighs doubtWeighs of them.
@@ -14,9 +13,6 @@ const (
 	// earlyOften is the share of the turns, as its divisor, that are early where there
 	// are no windows.
 	earlyOften = 5
-	// movesRolling is how often a reset must come later within a window for that to
-	// be none.
-	movesRolling = 2
 )
 
 // finding is what answers show of the windows of a limit, all its buckets together.
@@ -59,8 +55,6 @@ type asking struct {
 	unsure, unread bool
 	// known is true once the finding has the bucket.
 	known bool
-	// moved counts how often the reset came later than all that were told before.
-	moved uint8
 }
 
 // undeclared reports whether the kind of the bucket's window is to be found out.
@@ -108,16 +102,8 @@ func (b *Bucket) turnUnsure(now instant) {
 // windowEnded notes that the bucket's window, whose end is still known, has ended;
 // last is when the one before did.
 func (b *Bucket) windowEnded(last span) {
-	moved := b.moved
 	b.asking = asking{unread: true, known: b.known}
-	f := b.found()
-	if f == nil {
-		return
-	}
-	if moved >= movesRolling {
-		f.part++
-	}
-	if b.end.known() {
+	if f := b.found(); f != nil && b.end.known() {
 		if f.ended = b.end; last.known() {
 			f.step(last, b.rule.Window.period())
 		}
@@ -168,9 +154,6 @@ func (b *Bucket) find(w *news, when era) {
 		f.buckets++
 	}
 	used := b.quota - w.remaining
-	if when == thisWindow && b.end.known() && w.now < b.end.lo && w.reset.lo > max(b.end.hi, b.heardOf().hull.hi) {
-		b.moved = min(b.moved+1, movesRolling)
-	}
 	f.furthest = max(f.furthest, w.reset.lo.sub(w.now))
 	f.narrow(used, w.reset.lo.sub(w.now), w.reset.hi.sub(w.now))
 	if !b.unread || w.granted < b.turned {
