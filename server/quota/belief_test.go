@@ -182,15 +182,25 @@ func (s *steps) state(b *Bucket) string {
 }
 
 // A bare refusal of a call of the last window is not this one's, though it has
-// nothing left.
+// nothing left; also where it is the first that is heard in this one.
 func TestBareRefusalOfTheLastWindow(t *testing.T) {
-	s := newSteps(t, daily(1))
-	midnight := 12 * 3600.0
-	p := s.take(midnight - 0.1)
-	s.l.Advance(at0(midnight + 1.6))
-	s.settle(midnight+1.7, p, refused(Answer{}))
-	if st := s.bucketOf("day").state; st != Open {
-		t.Errorf("the new day is %v", st)
+	for _, turned := range []float64{1.6, 1.7} {
+		s := newSteps(t, daily(1))
+		p := s.take(midnight - 0.1)
+		s.l.Advance(at0(midnight + turned))
+		s.settle(midnight+1.7, p, refused(Answer{}))
+		if st := s.bucketOf("day").state; st != Open {
+			t.Errorf("the new day is %v", st)
+		}
+	}
+}
+
+// A refusal that is the first to tell of a limit closes it, though it tells no reset.
+func TestFirstRefusalOfALimit(t *testing.T) {
+	for _, user := range []bool{false, true} {
+		s := newSteps(t)
+		s.settle(0.1, s.take(0), spent(user))
+		s.retryAt(s.denied(0.2, CoolingDown), midnight+calendarGuard.Seconds())
 	}
 }
 

@@ -85,6 +85,9 @@ func (b *Bucket) Key() Scope { return b.key(b.user) }
 func newBucket(k *kin, user string, now instant) *Bucket {
 	rule := k.rule
 	b := &Bucket{kin: k, user: user, quota: rule.holds(), provenance: rule.Provenance}
+	if rule.learns() {
+		b.provenance = Nobody // who told of the limit told no quota
+	}
 	b.m = b.full()
 	b.turned, b.ident = now, now
 	b.kind = rule.Window.special(now, false)

@@ -272,3 +272,40 @@ func TestRestartRefutesTheKind(t *testing.T) {
 		}
 	}
 }
+
+// A limit that responses told of is one rule after a restart, however many buckets it
+// has; and one of which they told no quota goes on learning it.
+func TestRestartOfToldLimits(t *testing.T) {
+	for how, end := range endings() {
+		t.Run(how, func(t *testing.T) {
+			s := newSteps(t)
+			for i := range 3 {
+				s.settle(0.1, s.takeFor(0, member(i)), spent(true))
+			}
+			name := s.l.told[0].Name
+			for i := range 3 {
+				scope := member(i)
+				s.use(nextDay(1)+float64(i), 6, scope)
+				s.settle(nextDay(1)+float64(i)+0.5, s.takeFor(nextDay(1)+float64(i), scope), spent(true))
+			}
+			was := s.l.find(name, member(1).Only(Parts{User: true}))
+			s = end(s, nextDay(1)+10)
+			is := s.l.find(name, member(1).Only(Parts{User: true}))
+			if len(s.l.told) != 1 || was.quota != 6 || is == nil || is.quota != 6 || is.provenance != Learned || is.rule.Quota != 0 {
+				t.Fatalf("%d limits; the bucket was %+v, is %+v", len(s.l.told), was, is)
+			}
+			s.use(nextDay(2), 6, member(7)) // who goes by the others'
+			if d := s.try(nextDay(2), member(7)); d.Reason != Exhausted {
+				t.Errorf("denied %+v", d)
+			}
+
+			s = newSteps(t)
+			named := Observation{Limit: "named", Says: true, Per: Parts{User: true}, Remaining: Unknown, Blocked: true}
+			s.settle(0.1, s.take(0), Answer{Verdict: Refused, RetryAfter: time.Minute, Observations: []Observation{named}})
+			s = end(s, 1)
+			if d := s.denied(10, CoolingDown); d.Bucket.Name() != "named" {
+				t.Errorf("closed by %s", d.Bucket.Name())
+			}
+		})
+	}
+}

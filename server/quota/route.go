@@ -185,7 +185,7 @@ func (s *answerState) named(o *Observation, c *claim) *Bucket {
 	for _, b := range s.route {
 		// Of those that the upstream has names for, one of another name is another.
 		other := o.Limit != "" && b.rule.Provenance == Told
-		if !other && b.rule.Per == o.Per && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
+		if !other && b.rule.Name != nameUnknown && b.rule.Per == o.Per && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
 			return b
 		}
 	}

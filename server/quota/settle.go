@@ -180,10 +180,12 @@ func (b *Bucket) count(w *news) {
 }
 
 // stale reports whether a refusal is the last window's: its call was granted
-// before this one began, and its reset does not say otherwise.
+// before this one began, and its reset does not say otherwise. A bucket that its
+// answer is the first to tell of has no last one.
 func (b *Bucket) stale(now, granted instant, reset span, epoch int64) bool {
 	if !reset.known() {
-		return granted < b.turned && !b.logged()
+		first := b.last == nil && b.turned == now
+		return granted < b.turned && !first && !b.logged()
 	}
 	return b.place(now, granted, reset, epoch) == pastWindow
 }
