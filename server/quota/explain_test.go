@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -115,6 +116,23 @@ func TestBlamedWhenPredicted(t *testing.T) {
 	p := s.l.Take(at0(6), Request{Scope: call, Force: true}).Permit
 	if got := slices.Collect(p.Limits); !slices.Equal(got, []string{"app"}) {
 		t.Errorf("counted by %q, want the limit and not what only backs off", got)
+	}
+}
+
+// Of a limit of which the upstream tells less than is configured, both are told.
+func TestCorrected(t *testing.T) {
+	user := daily(50)
+	user.Name, user.Per = "user", Parts{User: true}
+	s := newSteps(t, daily(100), user)
+	p := s.mustAsk(0, Request{Scope: call})
+	s.settle(1, p, each(numbers(40, 39), "day"))
+	var got []string
+	p = s.mustAsk(2, Request{Scope: call})
+	p.Corrected(func(limit string, configured, told int64) {
+		got = append(got, fmt.Sprintf("%s %d, not %d", limit, told, configured))
+	})
+	if want := "[day 40, not 100]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
 	}
 }
 

@@ -149,6 +149,9 @@ func TestGovernedDenial(t *testing.T) {
 	if g == nil || g.governor() == nil || g.governor().ceiling != 600 {
 		t.Fatalf("not governed: %+v", g)
 	}
+	if rate := s.l.Status(at0(22), g).Rate; rate != 420 {
+		t.Errorf("shown to hold calls to %d thousandths a second, want 0.7 of what was refused", rate)
+	}
 	s.take(23)
 	before := decisive(s.l)
 	d := s.denied(23, Exhausted)

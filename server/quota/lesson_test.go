@@ -152,8 +152,8 @@ func TestLessonRises(t *testing.T) {
 	}
 	s.use(nextDay(4), 40, appCall)
 	s.quota(appCall, 40, Learned)
-	if n := s.bucketOf("day").lesson.confirmed; n != 0 {
-		t.Errorf("%d windows confirmed a number that no refusal taught", n)
+	if c := s.l.Status(at0(nextDay(4)), s.bucketOf("day")).Confidence; c != (Confidence{}) {
+		t.Errorf("a number that no refusal taught: %+v", c)
 	}
 	// The next day goes on, with two calls beyond the number in flight.
 	s.use(nextDay(5), 40, appCall)

@@ -129,3 +129,64 @@ func TestRouteIsKept(t *testing.T) {
 	l.Adopt(epoch, &Rules{API: "api", Limits: benchLimits(2)})
 	count(call, 2)
 }
+
+// What is learned of callers, endpoints and limits is bounded.
+func TestWhatIsLearnedIsBounded(t *testing.T) {
+	s := newSteps(t, daily(100))
+	s.take(0)
+	b := s.bucketOf("day")
+	for i := range maxEstimates + 1 {
+		name := fmt.Sprint(i)
+		b.learned(name).told(1, 1)
+		b.weightOf(name).cost = 2
+		if n := i%maxEstimates + 1; len(b.costs) != n || len(b.weights) != n {
+			t.Fatalf("%d costs and %d weights of %d endpoints", len(b.costs), len(b.weights), i+1)
+		}
+	}
+	for i := range maxStandings + 1 {
+		b.doubt().fellBy, b.doubts.exposed = fmt.Sprint(i), 1
+		s.l.strike(b)
+		if n := i%maxStandings + 1; len(s.l.standings) != n {
+			t.Fatalf("%d standings of %d callers", len(s.l.standings), i+1)
+		}
+	}
+	for i := range 2 * maxBare {
+		scope := member(i)
+		s.l.noteBare(&answerState{scope: &scope})
+	}
+	if len(s.l.bare) != maxBare {
+		t.Errorf("%d calls that were refused without a word are told apart", len(s.l.bare))
+	}
+}
+
+// Of limits that are told without their scope as many are told apart as can be told;
+// those of which none came to be make room.
+func TestClaimsAreBounded(t *testing.T) {
+	l := NewLedger(&Rules{API: "api"}, 1)
+	claim := func(n int) *claim { return l.newClaim(&Observation{Limit: fmt.Sprint(n)}) }
+	for i := range maxClaims {
+		if c := claim(i); i%2 == 0 {
+			c.candidate(Parts{}).rule = &Limit{}
+		}
+	}
+	for i := range maxClaims {
+		c := claim(maxClaims + i)
+		if (c != nil) != (i < maxClaims/2) || len(l.claims) != maxClaims/2+min(i+1, maxClaims/2) {
+			t.Fatalf("one more: %v, of %d", c, len(l.claims))
+		}
+		if c != nil {
+			c.candidate(Parts{User: true}).rule = &Limit{}
+		}
+	}
+}
+
+// The cache of plans is bounded.
+func TestPlansAreBounded(t *testing.T) {
+	s := newSteps(t, daily(5))
+	for i := range maxPlans + 10 {
+		s.l.Check(at0(0), Request{Scope: Scope{API: "api", App: "app", Endpoint: fmt.Sprint(i)}})
+	}
+	if n := len(s.l.plans); n > maxPlans {
+		t.Errorf("%d plans are kept", n)
+	}
+}

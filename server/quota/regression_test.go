@@ -338,19 +338,6 @@ func TestRestoreFutureBegin(t *testing.T) {
 	}
 }
 
-// Tallies: a call that was adopted is settled without having been granted.
-func TestTalliesAddUp(t *testing.T) {
-	s := newSteps(t, daily(1000))
-	a := s.take(0)
-	s.take(0)
-	o := numbersReset(60, 50, 30*time.Second)
-	o.Observations[0].Limit = "burst"
-	s.settle(0.1, a, o)
-	if got := s.l.family("burst").tally; got.Granted < got.Settled {
-		t.Errorf("granted %d, settled %d", got.Granted, got.Settled)
-	}
-}
-
 var _ = rapid.Check
 
 // A late answer of the window before the first one that anything was known of was

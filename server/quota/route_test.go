@@ -347,6 +347,7 @@ func TestSweepKeepsWhatIsOpen(t *testing.T) {
 	s.settle(0, s.takeFor(0, userScope("cooling")), wait(time.Hour))
 	s.released(0, s.takeFor(0, userScope("waiting")))
 	s.settle(0, s.takeFor(0, userScope("silent")), Answer{Unanswered: true})
+	s.settle(0, s.takeFor(0, userScope("of a node that lags")), numbers(5, 5))
 	s.l.Queue(s.bucketFor(userScope("waiting")), 1)
 	s.released(0, s.takeFor(0, userScope("idle")))
 	s.l.Changed()
@@ -356,7 +357,7 @@ func TestSweepKeepsWhatIsOpen(t *testing.T) {
 	for b := range s.l.Buckets(Scope{}) {
 		kept[b.user]++
 	}
-	for user, want := range map[string]int{"flying": 1, "cooling": 2, "waiting": 1, "silent": 1, "idle": 0} {
+	for user, want := range map[string]int{"flying": 1, "cooling": 2, "waiting": 1, "silent": 1, "of a node that lags": 1, "idle": 0} {
 		if kept[user] != want {
 			t.Errorf("%s: %d buckets, want %d", user, kept[user], want)
 		}
@@ -367,13 +368,27 @@ func TestSweepKeepsWhatIsOpen(t *testing.T) {
 	}
 }
 
-// The cache of plans is bounded.
-func TestPlansAreBounded(t *testing.T) {
-	s := newSteps(t, daily(5))
-	for i := range maxPlans + 10 {
-		s.l.Check(at0(0), Request{Scope: Scope{API: "api", App: "app", Endpoint: fmt.Sprint(i)}})
-	}
-	if n := len(s.l.plans); n > maxPlans {
-		t.Errorf("%d plans are kept", n)
+// Of a quota that nobody knows, what was counted towards a lesson is kept, and what
+// remains where that is told; else it is asked again.
+func TestSweepOfUnknownQuotas(t *testing.T) {
+	for name, tc := range map[string]struct {
+		limit  Limit
+		called int
+	}{
+		"learned":   {learnDay(true), 1},
+		"not known": {Limit{Name: "day", Per: Parts{User: true}}, 0},
+	} {
+		s := newSteps(t, tc.limit)
+		s.use(0, 1, userScope("called"))
+		s.settle(0, s.takeFor(0, userScope("told")), numbers(0, 3))
+		s.released(0, s.takeFor(0, userScope("idle")))
+		s.l.Changed()
+		s.l.swept = -1024
+		s.l.sweep(at(at0(1)))
+		for user, want := range map[string]int{"called": tc.called, "told": 1, "idle": 0} {
+			if n := len(slices.Collect(s.l.Buckets(userScope(user).Only(Parts{User: true})))); n != want {
+				t.Errorf("%s, %s: %d buckets, want %d", name, user, n, want)
+			}
+		}
 	}
 }

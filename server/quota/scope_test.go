@@ -331,4 +331,16 @@ func TestPartsLaws(t *testing.T) {
 	if !(Parts{Endpoint: true}).Applies(Scope{API: "api"}) {
 		t.Error("an empty endpoint is an endpoint of its own")
 	}
+	tenant, _ := NewParts("app", "tenant")
+	for _, tt := range []struct {
+		wide, narrow Parts
+		holds        bool
+	}{
+		{Parts{}, a, true}, {a, Parts{}, false}, {tenant, a, true}, {a, tenant, false},
+		{tenant, Parts{User: true}, false}, {Parts{User: true}, tenant, false}, {Parts{Endpoint: true}, a, false}, {a, a, true},
+	} {
+		if tt.wide.holds(tt.narrow) != tt.holds {
+			t.Errorf("%v holds all of %v: %v", tt.wide, tt.narrow, !tt.holds)
+		}
+	}
 }

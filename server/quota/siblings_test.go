@@ -1,0 +1,115 @@
+package quota
+
+import "testing"
+
+// A bucket that learned a number itself goes by another one of its siblings' where
+// its own was theirs too: by a smaller one at once, by a greater one once a call has
+// tried it. One that learned a number of its own keeps that.
+func TestSiblingsOverruleALesson(t *testing.T) {
+	for name, tc := range map[string]struct {
+		own, theirs, to int64
+		want            int64
+		follow          bool
+	}{
+		"a smaller one":            {6, 6, 4, 4, false},
+		"a greater one":            {6, 6, 9, 6, true},
+		"the same":                 {6, 6, 6, 6, false},
+		"a number of its own":      {5, 6, 4, 5, false},
+		"a greater one, of others": {5, 6, 9, 5, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSteps(t, learnDay(true))
+			s.use(0, 1, member(9))
+			s.untilRefused(nextDay(1), int(tc.own), member(0))
+			b := s.dayOf(member(0))
+			for range 2 * maxVotes {
+				b.siblings.vote(tc.theirs)
+			}
+			b.heed()
+			s.quota(member(0), tc.own, Learned)
+			for range 2 * maxVotes {
+				b.siblings.vote(tc.to)
+			}
+			s.l.Advance(at0(nextDay(2)))
+			b.advance(at(at0(nextDay(2))))
+			s.quota(member(0), tc.want, Learned)
+			if b.lesson.follow != tc.follow {
+				t.Errorf("it may try the siblings' number: %v", b.lesson.follow)
+			}
+			b.teach(6) // what it learns from now on is its own
+			b.lesson.base, b.lesson.confirmed = 6, 1
+			b.heed()
+			s.quota(member(0), 6, Learned)
+			if tc.follow {
+				s.use(nextDay(2), int(tc.to), member(0))
+				s.quota(member(0), tc.to, Learned)
+			}
+		})
+	}
+}
+
+// One of the siblings tries a call beyond its quota for all, a week after the last. One
+// that shows nothing, because nobody heard of it, is no try: another may go.
+func TestSiblingsTryForAll(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer  Answer
+		another bool
+	}{
+		"refused":     {spent(true), false},
+		"never heard": {Answer{Unanswered: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSteps(t, learnDay(true))
+			s.use(0, 1, member(9))
+			tries := func(day, n int) (p *Permit) {
+				s.dayOf(member(n)).lesson.full = 2
+				s.use(nextDay(day), 6, member(n))
+				return s.try(nextDay(day)+1, member(n)).Permit
+			}
+			for i := range 2 {
+				s.untilRefused(nextDay(1)+float64(i)*10, 6, member(i))
+			}
+			s.dayOf(member(0)).siblings.triedAt = at(at0(nextDay(1) + 1))
+			if tries(7, 0) != nil {
+				t.Error("tried too soon")
+			}
+			s.settle(nextDay(8)+2, tries(8, 0), tc.answer)
+			s.quota(member(0), 6, Learned)
+			s.l.Advance(at0(nextDay(9)))
+			s.dayOf(member(0)).advance(at(at0(nextDay(9))))
+			if got := tries(9, 1) != nil; got != tc.another {
+				t.Errorf("on the next day another tries: %v, want %v", got, tc.another)
+			}
+		})
+	}
+}
+
+// What a learned number rests on is shown: how often it was learned and when, and how
+// many of the siblings say the same.
+func TestConfidenceIsShown(t *testing.T) {
+	s := newSteps(t, learnDay(true))
+	s.use(0, 1, member(9))
+	for i := range 3 {
+		s.untilRefused(nextDay(1)+float64(i)*10, 6, member(i))
+	}
+	s.use(nextDay(1)+50, 6, member(8))
+	shown := func(n int) Confidence {
+		return s.l.Status(at0(nextDay(1)+60), s.dayOf(member(n))).Confidence
+	}
+	if got, want := shown(1), (Confidence{Confirmed: 1, ConfirmedAt: at0(nextDay(1) + 11), Siblings: 3}); got.Confirmed != want.Confirmed || !got.ConfirmedAt.Equal(want.ConfirmedAt) || got.Siblings != want.Siblings {
+		t.Errorf("of one that learned it: %+v, want %+v", got, want)
+	}
+	if got := shown(8); got != (Confidence{Siblings: 3}) {
+		t.Errorf("of one that goes by the others': %+v", got)
+	}
+	s.dayOf(member(0)).siblings.candidate = 5
+	if got := shown(8); got != (Confidence{}) {
+		t.Errorf("of a number that is not the siblings' any more: %+v", got)
+	}
+	s = newSteps(t, learnDay(false))
+	s.use(0, 1, appCall)
+	s.untilRefused(nextDay(1), 10, appCall)
+	if got := s.l.Status(at0(nextDay(1)+60), s.bucketOf("day")).Confidence; got.Confirmed != 1 || got.Siblings != 0 {
+		t.Errorf("of one without siblings: %+v", got)
+	}
+}
