@@ -118,7 +118,7 @@ func (l *Ledger) costKept(limit string, r *Reservation) {
 // the limit still counts in that unit.
 func (l *Ledger) restoreCost(limit string, r *Reservation) {
 	i := l.rules.index(limit)
-	rule := &Limit{}
+	var rule *Limit
 	switch told := slices.IndexFunc(l.told, func(rule *Limit) bool { return rule.Name == limit }); {
 	case i >= 0:
 		rule = &l.rules.Limits[i]
