@@ -154,7 +154,7 @@ func TestRestartLosesNoWeight(t *testing.T) {
 			}
 			t.Logf("refused %v, used %v", refused, used)
 			for i := crashed; i < watched; i++ {
-				if refused[i] > y.tries || i > crashed && used[i]*10 < y.limit.quota*9 {
+				if refused[i] > y.tries || i > crashed+1 && used[i]*10 < y.limit.quota*9 {
 					t.Errorf("window %d: %d refused, %d of %d used", i, refused[i], used[i], y.limit.quota)
 				}
 			}

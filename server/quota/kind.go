@@ -42,15 +42,16 @@ func (b *Bucket) slides() bool { return b.rule.Window.Kind == Sliding }
 // heedOthers keeps in the log of a window that slides what a told number has beyond
 // our own calls: that many were others'. More than a tenth of the quota, because
 // what has just left our log may still be in the number; and only once a second
-// call that left after the first was heard shows it too.
-func (b *Bucket) heedOthers(w *news) {
+// call that left after the first was heard shows it too. It reports whether this one
+// does.
+func (b *Bucket) heedOthers(w *news) (beyond bool) {
 	if w.remaining == Unknown || w.blocked || b.quota == 0 {
-		return
+		return false
 	}
 	others := b.quota - w.remaining - b.held() - w.held
 	first := b.doubted()
-	switch {
-	case others <= b.quota/10:
+	switch beyond = others > b.quota/10; {
+	case !beyond:
 		others = 0
 	case first.others == 0 || w.granted < first.othersAt:
 		b.doubt().othersAt = w.now
@@ -66,6 +67,7 @@ func (b *Bucket) heedOthers(w *news) {
 		}
 		b.undoubt()
 	}
+	return beyond
 }
 
 // advanceKind does what time does to a bucket of such a kind.

@@ -5,8 +5,8 @@ import "time"
 // A meter is how the tests' upstream counts a limit that is not one of fixed
 // windows.
 type meter interface {
-	// take counts a call that arrives, unless it is too much.
-	take(now time.Time) bool
+	// take counts a call of this cost that arrives, unless it is too much.
+	take(now time.Time, cost int64) bool
 	// left is how many more could be taken, and reset the time until more can be;
 	// of how many in all.
 	left(now time.Time) int64
@@ -15,9 +15,10 @@ type meter interface {
 }
 
 // arriveAt counts a call by the upstream's meter.
-func (u *upstream) arriveAt(now time.Time) told {
-	t := told{quota: u.meter.all(), ok: u.meter.take(now)}
-	u.note(t.ok, 1, now)
+func (u *upstream) arriveAt(user string, now time.Time) told {
+	cost := u.cost(user, now)
+	t := told{quota: u.meter.all(), ok: u.meter.take(now, cost)}
+	u.note(t.ok, cost, now)
 	t.remaining = u.meter.left(now)
 	t.reset = time.Duration(u.rounding.seconds(u.meter.reset(now))) * time.Second
 	return t
@@ -40,8 +41,8 @@ type gcra struct {
 
 func (g *gcra) owed(now time.Time) time.Duration { return max(0, g.tat.Sub(now)) }
 
-func (g *gcra) take(now time.Time) bool {
-	owed := g.owed(now) + g.each
+func (g *gcra) take(now time.Time, cost int64) bool {
+	owed := g.owed(now) + time.Duration(cost)*g.each
 	if owed > time.Duration(g.burst)*g.each {
 		return false
 	}
@@ -74,10 +75,12 @@ func (s *slidingMeter) expire(now time.Time) {
 	}
 }
 
-func (s *slidingMeter) take(now time.Time) bool {
-	ok := s.left(now) > 0
+func (s *slidingMeter) take(now time.Time, cost int64) bool {
+	ok := s.left(now) >= cost
 	if ok || s.wasteful {
-		s.log = append(s.log, now)
+		for range cost {
+			s.log = append(s.log, now)
+		}
 	}
 	return ok
 }
@@ -123,11 +126,11 @@ func (c *counterMeter) weighed(now time.Time) int64 {
 	return c.last*(int64(c.period)-since%int64(c.period)) + c.counts*int64(c.period)
 }
 
-func (c *counterMeter) take(now time.Time) bool {
-	if c.weighed(now)+int64(c.period) > c.quota*int64(c.period) {
+func (c *counterMeter) take(now time.Time, cost int64) bool {
+	if c.weighed(now)+cost*int64(c.period) > c.quota*int64(c.period) {
 		return false
 	}
-	c.counts++
+	c.counts += cost
 	return true
 }
 
@@ -143,7 +146,7 @@ func (c *counterMeter) reset(now time.Time) time.Duration {
 // slotMeter counts the calls that are under way.
 type slotMeter struct{ quota, busy, most int64 }
 
-func (s *slotMeter) take(time.Time) bool {
+func (s *slotMeter) take(time.Time, int64) bool {
 	if s.busy >= s.quota {
 		s.busy++ // the refusal is under way too, until it has left
 		return false

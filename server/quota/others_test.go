@@ -40,6 +40,10 @@ func (w *world) join(c crowd) {
 
 // takeOther counts a call that is not the fleet's, unless the limit is spent.
 func (u *upstream) takeOther(now time.Time) {
+	if u.meter != nil {
+		u.meter.take(now, 1)
+		return
+	}
 	w := u.window(0, "", now)
 	if w.count < u.limits[0].quota {
 		w.count++

@@ -47,6 +47,8 @@ type news struct {
 	// counted says that what remains is of this window, and counts the call; beyond
 	// that more was taken than can be our own.
 	counted, beyond bool
+	// slid is what remains of a window that slides, as far as it is counted.
+	slid int64
 }
 
 // settle learns from an answer to a call that is no longer outstanding, and says
@@ -140,8 +142,8 @@ func (b *Bucket) overlook(w *news) {
 	case b.concurrent():
 		w.remaining, w.reset = Unknown, span{}
 	case b.slides():
-		b.heedOthers(w)
-		w.remaining, w.reset = Unknown, span{}
+		w.counted, w.beyond = w.remaining != Unknown, b.heedOthers(w)
+		w.slid, w.remaining, w.reset = w.remaining, Unknown, span{}
 	case b.short() && b.rule.Window.FirstUse && !w.blocked:
 		w.remaining, w.reset = Unknown, span{}
 	case b.logged():

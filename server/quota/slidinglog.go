@@ -107,6 +107,14 @@ func (g *slidingLog) last(cost int64) instant {
 	return 0
 }
 
+// settledFirst is when the first was settled that is held; 0 when nothing is.
+func (g *slidingLog) settledFirst() instant {
+	if g.gone == len(g.charges) {
+		return 0
+	}
+	return g.charges[g.gone].settled
+}
+
 // settledLast is when the last that the log knows of was settled; 0 when it knows
 // of nothing.
 func (g *slidingLog) settledLast() instant {

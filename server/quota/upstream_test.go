@@ -102,7 +102,7 @@ type told struct {
 func (u *upstream) arrive(user string, now time.Time) told {
 	now = now.Add(u.ahead)
 	if u.meter != nil {
-		return u.arriveAt(now)
+		return u.arriveAt(user, now)
 	}
 	ok, cost := u.closed == nil || !u.closed(user), u.cost(user, now)
 	var refusing trueLimit

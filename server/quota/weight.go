@@ -1,6 +1,9 @@
 package quota
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // How it is learned what calls weigh.
 const (
@@ -171,13 +174,19 @@ func (b *Bucket) puzzled() bool {
 // learnWeight learns from a number that is told of the present window what the call
 // took of it.
 func (l *Ledger) learnWeight(s *answerState, b *Bucket, w *news) {
-	if w.cost == 0 || w.granted < b.turned && !w.reset.known() || b.quota == 0 || b.slides() || !b.windowed() ||
+	if w.cost == 0 || w.granted < b.turned && !w.reset.known() || b.quota == 0 || !b.windowed() ||
 		l.declares(s.scope.Endpoint, s.permit.costs) {
 		return
 	}
+	left := w.remaining
+	if b.slides() {
+		if left = w.slid; !b.onlyFalls(s.now, l.lapsesAfter) {
+			return
+		}
+	}
 	of := b.weightOf(s.scope.Endpoint)
 	g := b.sights()
-	if !g.see(w.remaining, of) {
+	if !g.see(left, of) {
 		return
 	}
 	switch shown := of.shown(); {
@@ -212,16 +221,28 @@ func (f *family) weightOf(endpoint string) *weight {
 	return w
 }
 
-// sights is the bucket's, of the present window.
+// sights is the bucket's, of the present window; of one that slides, as long as what
+// remains only falls.
 func (b *Bucket) sights() *sights {
 	d := b.doubt()
 	if d.sights == nil {
 		d.sights = &sights{}
 	}
-	if d.sights.ident != b.ident {
-		d.sights.ident, d.sights.list, d.sights.above = b.ident, d.sights.list[:0], b.quota
+	ident := b.ident
+	if b.slides() {
+		ident = b.kind.log.settledFirst()
+	}
+	if d.sights.ident != ident {
+		d.sights.ident, d.sights.list, d.sights.above = ident, d.sights.list[:0], b.quota
 	}
 	return d.sights
+}
+
+// onlyFalls reports whether nothing that a sliding window counts can have left it yet:
+// a call counts from when it was granted at the earliest, so long before it settled.
+func (b *Bucket) onlyFalls(now instant, flight time.Duration) bool {
+	period := b.rule.Window.Period
+	return !b.weighs() && now < b.kind.log.settledFirst().add(period-min(flight, period/2))
 }
 
 // rose ends what numbers showed of the window: more remains, so it is another.

@@ -3,6 +3,7 @@ package quota
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ type weigher struct {
 	// they take once a few windows are over, where that is something else.
 	weights, later map[string]int64
 	// wasteful says that what is refused is counted too; sliding that the window
-	// slides, and is full when the fleet comes.
+	// slides, and is then full when the fleet comes.
 	wasteful, sliding bool
 	// limits are what is configured; nil is nothing.
 	limits []Limit
@@ -47,6 +48,7 @@ func alike(n int64) map[string]int64 { return map[string]int64{"/": n} }
 func tellers() []weigher {
 	window := trueLimit{quota: 300, period: 10 * time.Second, phase: 3 * time.Second}
 	known := []Limit{fixed(300, 10*time.Second)}
+	slides, sliding := trueLimit{quota: 300, period: 10 * time.Second}, []Limit{declared(300, Window{Kind: Sliding, Period: 10 * time.Second})}
 	return []weigher{
 		{name: "2 each", limit: window, weights: alike(2), limits: known},
 		{name: "5 each", limit: window, weights: alike(5), limits: known},
@@ -57,6 +59,9 @@ func tellers() []weigher {
 		{name: "5 each, three answers in ten lag", limit: window, weights: alike(5), limits: known, stale: 25},
 		{name: "5 each and then 10", limit: window, weights: alike(5), later: alike(10), limits: known},
 		{name: "10 each and then 2", limit: window, weights: alike(10), later: alike(2), limits: known},
+		{name: "5 each, sliding", limit: slides, sliding: true, weights: alike(5), limits: sliding},
+		{name: "1, 5 and 20 by endpoint, sliding", limit: slides, sliding: true, weights: map[string]int64{"a": 1, "b": 5, "c": 20}, limits: sliding},
+		{name: "5 each, sliding, three headers in ten lost", limit: slides, sliding: true, weights: alike(5), limits: sliding, faults: faults{loseHeaders: 0.3}},
 		{name: "refusals count", limit: window, weights: alike(1), wasteful: true, limits: known},
 		{name: "refusals count, 5 each, nothing configured", limit: window, weights: alike(5), wasteful: true},
 	}
@@ -125,6 +130,9 @@ func (y *weigher) world(seed uint64) *world {
 	if y.sliding {
 		m := &slidingMeter{quota: y.limit.quota, period: y.limit.period, wasteful: y.wasteful}
 		for i := range y.limit.quota {
+			if !y.wasteful {
+				break
+			}
 			m.log = append(m.log, start.Add(-y.limit.period+time.Duration(i+1)*y.limit.period/time.Duration(y.limit.quota+1)))
 		}
 		up.meter = m
@@ -159,18 +167,26 @@ func (y *weigher) world(seed uint64) *world {
 // gaps in a row are the same, and then not for long.
 func TestOthersAreNoWeight(t *testing.T) {
 	for name, c := range map[string]crowd{
-		"a third, evenly":    {rate: 9},
-		"a third, in bursts": {rate: 9, on: time.Second, off: 4 * time.Second},
-		"two thirds":         {rate: 20},
+		"a third, evenly":                    {rate: 9},
+		"a third, in bursts":                 {rate: 9, on: time.Second, off: 4 * time.Second},
+		"two thirds":                         {rate: 20},
+		"evenly, of a window that slides":    {rate: 9},
+		"in bursts, of a window that slides": {rate: 9, on: time.Second, off: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			up := &upstream{limits: []trueLimit{{quota: 300, period: 10 * time.Second, phase: 3 * time.Second}}}
-			w := newWorld(1, epoch, up, &Rules{API: "api", SendWithin: 2 * time.Second, Limits: []Limit{fixed(300, 10*time.Second)}},
+			limit := fixed(300, 10*time.Second)
+			slides := strings.HasSuffix(name, "slides")
+			if slides {
+				up.meter = &slidingMeter{quota: 300, period: 10 * time.Second}
+				limit = declared(300, Window{Kind: Sliding, Period: 10 * time.Second})
+			}
+			w := newWorld(1, epoch, up, &Rules{API: "api", SendWithin: 2 * time.Second, Limits: []Limit{limit}},
 				faults{rtt: 100 * time.Millisecond})
 			seen, wrong := 0, 0
 			w.check = func() {
-				b := w.ledger.find("app", Scope{API: "api", App: "app"})
-				if b == nil || b.drift() == nil {
+				b := w.ledger.find(limit.Name, Scope{API: "api", App: "app"})
+				if b == nil || b.drift() == nil && !slides {
 					return
 				}
 				if seen++; b.weigh("GET /") != 1 {
