@@ -70,7 +70,7 @@ func (b *Bucket) found() *finding { return b.family.finding }
 // that its windows are fixed, or answers show that they are not.
 func (b *Bucket) asks() bool {
 	f := b.found()
-	if f == nil || !b.undeclared() || b.logged() {
+	if f == nil || !b.undeclared() || b.logged() && !b.fleeting() {
 		return false
 	}
 	doubts := doubtWeighs * f.rolling()
@@ -79,6 +79,9 @@ func (b *Bucket) asks() bool {
 
 // rolls reports whether the bucket has no windows at whose end all is back.
 func (f *finding) rolls() bool { return f != nil && f.rolling() >= 3 && f.rolling() > 2*f.whole }
+
+// turns counts the turns that this owner saw.
+func (f *finding) turns() int64 { return f.whole + f.part + f.early + f.silent - f.lent }
 
 // rolling counts the turns that were none. One or two that were early are due to how
 // resets are rounded, and teach how much later to turn; a few in a hundred are due to

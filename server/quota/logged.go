@@ -9,6 +9,10 @@ const (
 	// shortWindow is the longest window that is not kept in the store: it is
 	// waited out after a restart.
 	shortWindow = 2 * time.Second
+	// briefFirstUse is the longest window from first use that is held as a log where
+	// nobody tells its end: of a longer one the calls that are on their way at its turn
+	// are few, and a log is not stored.
+	briefFirstUse = 10 * time.Second
 	// foreignFor is for how many windows after others were seen to take of the
 	// quota its numbers bound what is granted.
 	foreignFor = 16
@@ -25,6 +29,9 @@ func (w *Window) logged(told bool) bool {
 	case Sliding:
 		return true
 	case Fixed:
+		if w.FirstUse {
+			return !told && w.Period <= briefFirstUse
+		}
 		return !told && (!w.Aligned || w.short())
 	default:
 		return false
@@ -49,18 +56,18 @@ func (b *Bucket) keep(now instant, cost int64) {
 	case b.weighs():
 		b.kind.counter.add(now, cost)
 	default:
-		b.kind.log.add(logCharge{now, now, cost}, b.rule.Window.Period)
+		b.kind.log.add(logCharge{now, now, cost}, b.holds())
 	}
 }
 
 // keepUntil holds a charge that surely is of a window that ends by then; 0 when
 // that is not known. It is as old as that window is.
 func (b *Bucket) keepUntil(now, ends instant, cost int64) {
-	if !b.logged() || b.rule.Window.Kind != Fixed || ends == 0 {
+	if !b.logged() || b.slides() || ends == 0 {
 		b.keep(now, cost)
 		return
 	}
-	period := b.rule.Window.Period
+	period := b.holds()
 	b.kind.log.add(logCharge{min(now, ends.add(-period)), now, cost}, period)
 }
 
@@ -82,7 +89,7 @@ func (b *Bucket) expire(now instant) {
 	if !b.logged() || len(b.kind.log.charges) == 0 {
 		return
 	}
-	b.kind.log.expire(now, b.rhythm(), b.rule.Window.Period)
+	b.kind.log.expire(now, b.rhythm(), b.holds())
 }
 
 // rhythm is what is known of the window's turns; nil when that is nothing, or
@@ -104,7 +111,7 @@ func (b *Bucket) freed(cost int64) instant {
 	if settled == 0 {
 		return 0
 	}
-	return b.rhythm().frees(settled, b.rule.Window.Period)
+	return b.rhythm().frees(settled, b.holds())
 }
 
 // logEnd bounds how long a number holds that was just told of a bucket that is held
@@ -113,7 +120,7 @@ func (b *Bucket) logEnd(w *news) {
 	if !b.logged() || b.tm != w.now {
 		return
 	}
-	end := b.rhythm().frees(w.now, b.rule.Window.Period)
+	end := b.rhythm().frees(w.now, b.holds())
 	if w.ends != 0 {
 		end = max(w.now, min(end, w.ends))
 	}
@@ -147,13 +154,21 @@ func (b *Bucket) feel(w *news) {
 	}
 }
 
+// holds is how long a bucket that is held as a log holds a charge.
+func (b *Bucket) holds() time.Duration {
+	if p := b.rule.Window.Period; p > 0 {
+		return p
+	}
+	return b.heardOf().longest
+}
+
 // feelOthers notes whether the upstream counted more than we can have sent.
 func (b *Bucket) feelOthers(w *news) {
 	if w.remaining == Unknown {
 		return
 	}
 	used, ours := cmp.Or(w.quota, b.quota)-w.remaining, b.o+w.cost
-	if used > ours+b.kind.log.held && used > ours+b.kind.log.since(w.sent.add(-b.rule.Window.Period)) {
+	if used > ours+b.kind.log.held && used > ours+b.kind.log.since(w.sent.add(-b.holds())) {
 		b.kind.log.foreign = foreignFor
 	}
 }
@@ -194,6 +209,10 @@ func (b *Bucket) tellEnds(told bool) {
 func (b *Bucket) tellPhase(w *news, numbers span) {
 	b.told = true
 	if !b.logged() || b.rule.Window.logged(true) {
+		return
+	}
+	if b.fleeting() {
+		b.endFleeting()
 		return
 	}
 	period := b.rule.Window.Period

@@ -196,7 +196,7 @@ func (b *Bucket) place(now, granted instant, reset span, epoch int64) era {
 	switch {
 	case !reset.known() || epoch != 0 && b.hearsay != nil && epoch == b.hearsay.epoch:
 		return thisWindow
-	case b.logged() && reset.lo <= now:
+	case b.logged() && reset.lo <= now || b.fleeting() && soon(now, reset):
 		return eitherWindow // it may have ended, and nothing says what came then
 	case b.logged():
 		return thisWindow

@@ -54,6 +54,9 @@ type news struct {
 // settle learns from an answer to a call that is no longer outstanding, and says
 // in a few words what it made of it. Of the news it drops what it does not use.
 func (b *Bucket) settle(w *news) (effect string) {
+	if b.rule.Window.Kind == Unstated && b.kind == nil {
+		b.holdFleeting(w)
+	}
 	if b.kind != nil {
 		b.overlook(w)
 	}
@@ -146,6 +149,8 @@ func (b *Bucket) overlook(w *news) {
 		w.slid, w.remaining, w.reset = w.remaining, Unknown, span{}
 	case b.short() && b.rule.Window.FirstUse && !w.blocked:
 		w.remaining, w.reset = Unknown, span{}
+	case b.fleeting():
+		b.feelFleeting(w)
 	case b.logged():
 		b.feel(w)
 	}

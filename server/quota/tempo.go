@@ -18,6 +18,9 @@ type tempo struct {
 	by     *Bucket
 	agreed int
 	apart  bool
+	// long is true once windows that seemed to be fleeting were not over by when they were
+	// told to be.
+	long bool
 }
 
 // togetherAfter is how often buckets must have been told the same end until it is
