@@ -188,11 +188,12 @@ func (s *answerState) countUnseen(told tellings) {
 		return
 	}
 	for _, b := range s.route {
-		if told.of(b) != nil {
-			b.unseen, b.seen = 0, true
-		} else if b.unseen < forgetAfter && b.rule.Provenance != Configured {
+		if b.rule.Provenance != Configured && b.unseen < forgetAfter {
 			b.unseen++
 		}
+	}
+	for _, t := range told {
+		t.bucket.unseen, t.bucket.seen = 0, true
 	}
 }
 
@@ -203,13 +204,13 @@ func (s *answerState) countUnseen(told tellings) {
 // rests and the others find out.
 func (l *Ledger) accuse(s *answerState, o *Observation, of []*Bucket, c *claim) []*Bucket {
 	fresh := slices.DeleteFunc(slices.Clone(of), func(b *Bucket) bool {
-		return b.stale(s.now, s.granted, s.bounds(b, o.Reset), o.Reset.Epoch)
+		return b.stale(s.now, s.granted, s.bounds(b, &o.Reset), o.Reset.Epoch)
 	})
 	if len(fresh) == 0 {
 		s.stale = true
 		return nil
 	}
-	reset := s.bounds(fresh[0], o.Reset)
+	reset := s.bounds(fresh[0], &o.Reset)
 	foreseen := slices.ContainsFunc(fresh, (*Bucket).foreseen)
 	all := fresh
 	if c != nil && !foreseen {

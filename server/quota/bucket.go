@@ -226,7 +226,7 @@ func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry in
 // ordinary reports whether nothing but what is left decides, which is never more than
 // a quota, and nobody waits for it.
 func (b *Bucket) ordinary() bool {
-	return b.state == Open && b.queued == 0 && b.quota > 0 && !b.unsure && !b.unrecorded() && b.drift() == nil
+	return b.state == Open && b.queued == 0 && b.quota > 0 && !b.unsure && b.doubts == nil
 }
 
 // retryAt is when an exhausted bucket could allow a call of this cost.

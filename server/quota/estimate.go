@@ -66,7 +66,7 @@ func (e *estimate) perCall(step int64) (cost int64, ok bool) {
 // single reports whether nobody says, nor has seen, that a call takes anything but one
 // request of the bucket, as mostly.
 func (l *Ledger) single(b *Bucket, stated Costs) bool {
-	return len(stated)+len(l.rules.Costs) == 0 && b.weights == nil && b.rule.countsRequests()
+	return stated == nil && l.rules.Costs == nil && b.weights == nil && b.rule.countsRequests()
 }
 
 // costOf is what a call takes of a bucket: what its caller says, and more where

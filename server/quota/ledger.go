@@ -61,7 +61,6 @@ type Ledger struct {
 	routed   routed
 	counting []*Bucket
 	read     tellings
-	answer   answerState
 	asked    []asked
 	// of and can are the room of the buckets that an observation is, and can be, of.
 	of, can []*Bucket
@@ -124,7 +123,7 @@ func (l *Ledger) Take(now time.Time, r Request) (d Decision) {
 	l.overdue(t)
 	route := l.route(t, &r.Scope)
 	l.decide(t, route, &r, &d)
-	if !d.Allowed() && (!r.Force || !d.forcible()) {
+	if d.Reason != NoReason && (!r.Force || !d.forcible()) {
 		l.note(route, &d, &r)
 		return d
 	}
@@ -134,8 +133,9 @@ func (l *Ledger) Take(now time.Time, r Request) (d Decision) {
 	}
 	p.begin(now, t, &r)
 	p.Generation, p.lapses, p.awaited, p.planned = l.generation, t.add(l.lapsesAfter), t.add(l.awaits), l.planned
+	p.charges = slices.Grow(p.charges[:0], len(route))[:len(route)]
 	for i, b := range route {
-		l.charge(t, p, b, &l.asked[i])
+		l.charge(t, b, &l.asked[i], &p.charges[i])
 	}
 	l.permits.push(p)
 	d.Permit = p
@@ -152,17 +152,14 @@ type asked struct {
 	guessed    bool
 }
 
-// charge takes of the bucket what the permit's call asked of it.
-func (l *Ledger) charge(now instant, p *Permit, b *Bucket, q *asked) {
-	p.charges = append(p.charges, charge{})
-	c := &p.charges[len(p.charges)-1]
-	c.bucket, c.cost, c.guessed = b, q.cost, q.guessed
-	c.a = b.a
+// charge takes of the bucket what a call asked of it.
+func (l *Ledger) charge(now instant, b *Bucket, q *asked, c *charge) {
+	*c = charge{bucket: b, cost: q.cost, a: b.a, guessed: q.guessed}
 	if b.sawBegin() || b.heardNow() { // else nobody knows what was used before we came
 		c.promised = b.promise(now)
 	}
 	b.grant(now, q.cost, q.left)
-	if b.unwritten || b.low(q.left-q.cost) {
+	if b.unwritten || b.low(b.spentOf(q.left-q.cost), b.chunk()) {
 		l.ask(b)
 	}
 	l.change(b)
@@ -184,15 +181,15 @@ func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 		if !b.still(now) {
 			b.elapse(now)
 		}
-		q := &l.asked[i]
-		q.left = b.available()
-		if q.cost, q.guessed = 1, false; !l.single(b, r.Costs) {
+		q := asked{cost: 1, left: b.available()}
+		if !l.single(b, r.Costs) {
 			q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
 		}
+		l.asked[i] = q
 		if b.ordinary() && q.left >= q.cost && !b.unreserved(q.cost, q.left) {
 			continue // there is nothing that decideOne could say
 		}
-		why, retry, firm := l.decideOne(now, b, r, q)
+		why, retry, firm := l.decideOne(now, b, r, &l.asked[i])
 		if why == NoReason || d.Reason == TooLarge {
 			continue
 		}

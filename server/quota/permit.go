@@ -65,17 +65,22 @@ func (l *Ledger) chargeOf(p *Permit, b *Bucket) charge {
 func (p *Permit) begin(now time.Time, granted instant, r *Request) {
 	p.Scope, p.GrantedAt, p.granted, p.costs = r.Scope, now, granted, r.Costs
 	p.state, p.blamed = outstanding, ""
-	if p.charges = p.charges[:0]; cap(p.charges) == 0 {
-		p.charges = p.room[:0]
+	if p.charges == nil {
+		p.charges = p.room[:]
 	}
 }
 
 // advance does what time alone does to the buckets that count the call.
 func (p *Permit) advance(now instant) {
+	still := true
 	for i := range p.charges {
-		if b := p.charges[i].bucket; !b.still(now) {
-			b.elapse(now)
-		}
+		still = still && p.charges[i].bucket.still(now)
+	}
+	if still {
+		return
+	}
+	for i := range p.charges {
+		p.charges[i].bucket.advance(now)
 	}
 }
 
@@ -84,13 +89,13 @@ func (p *Permit) Outstanding() bool { return p.state == outstanding }
 
 // actual is what the call took of the bucket: what the report says, else nothing
 // of a free call, else what was reserved; guessed says that nobody knows.
-func (c *charge) actual(a *Answer) (cost int64, guessed bool) {
-	if len(a.Costs) > 0 {
-		if n, ok := a.Costs[c.bucket.rule.Counts()]; ok {
+func (c *charge) actual(took Costs, free bool) (cost int64, guessed bool) {
+	if took != nil {
+		if n, ok := took[c.bucket.rule.Counts()]; ok {
 			return n, false
 		}
 	}
-	if a.Free {
+	if free {
 		return 0, false
 	}
 	return c.cost, c.guessed

@@ -157,16 +157,19 @@ func (b *Bucket) usedFirst(now, granted instant) {
 
 // resetSpan is the interval in which a told reset lies of a window of this period, 0
 // when that is not known: unknown when it was not told or cannot be.
-func resetSpan(r Reset, period time.Duration, sent, received instant, maxReset time.Duration) span {
+func resetSpan(r *Reset, period time.Duration, sent, received instant, maxReset time.Duration) span {
+	if !r.Known || r.After < 0 {
+		return span{}
+	}
 	slack := r.Slack
 	if slack == 0 {
 		slack = defaultSlack
 	}
 	furthest := maxReset
 	if p := period; p > 0 {
-		furthest = max(p+p/10, p+slack)
+		furthest = p + max(p/10, slack)
 	}
-	if !r.Known || r.After < 0 || r.After > furthest {
+	if r.After > furthest {
 		return span{}
 	}
 	return span{sent.add(r.After - slack), received.add(r.After + slack)}
@@ -303,7 +306,7 @@ func (b *Bucket) hearOfEnd() *hearsay {
 // that the window cannot end before: its answer may be older than anybody said.
 func (b *Bucket) tightenEnd(w *news) {
 	switch {
-	case !w.tighten || !w.reset.known():
+	case !w.reset.known():
 	case b.end.known() && w.reset.hi > b.end.hi:
 		w.reset.lo = min(w.reset.lo, b.end.lo)
 	case !b.end.known() && !b.told && b.rule.Window.period() == 0:

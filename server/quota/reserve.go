@@ -70,7 +70,7 @@ func (b *Bucket) stored() bool {
 // unreserved reports whether a call of this cost could go but for the store, which
 // has not confirmed as much.
 func (b *Bucket) unreserved(cost, left int64) bool {
-	return cost > 0 && left >= cost && b.stored() && b.spentOf(left)+cost > b.reserved && b.state != ProbingState
+	return cost > 0 && left >= cost && b.spentOf(left)+cost > b.reserved && b.stored() && b.state != ProbingState
 }
 
 // spent is what the window has lost, as the upstream may see it: all that is not
@@ -98,16 +98,16 @@ func (b *Bucket) settledOf(spent int64) int64 {
 // what was settled to be written once that is a chunk, so that a crash wastes no
 // more.
 func (l *Ledger) refill(b *Bucket) {
-	left := b.available()
-	if b.unwritten || b.low(left) || b.settledOf(b.spentOf(left)) >= b.settled+b.chunk() {
+	spent, chunk := b.spent(), b.chunk()
+	if b.unwritten || b.low(spent, chunk) || b.settledOf(spent) >= b.settled+chunk {
 		l.ask(b)
 	}
 }
 
-// low reports whether half of the last chunk is used where so much is left, and there
+// low reports whether half of the last chunk is used where so much is spent, and there
 // is more to reserve.
-func (b *Bucket) low(left int64) bool {
-	return b.reserved < b.quota && b.spentOf(left)+b.chunk()/2 >= b.reserved
+func (b *Bucket) low(spent, chunk int64) bool {
+	return b.reserved < b.quota && spent+chunk/2 >= b.reserved
 }
 
 // ask wants the bucket's record written, if there is any.

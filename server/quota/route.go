@@ -185,7 +185,7 @@ func (s *answerState) named(o *Observation, c *claim) *Bucket {
 	for _, b := range s.route {
 		// Of those that the upstream has names for, one of another name is another.
 		other := o.Limit != "" && b.rule.Provenance == Told
-		if !other && b.rule.Name != nameUnknown && b.rule.Per == o.Per && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
+		if !other && b.rule.Name != nameUnknown && b.rule.Per == o.Per && b.speaksOf(o) && s.fits(b, o) {
 			return b
 		}
 	}
@@ -193,13 +193,15 @@ func (s *answerState) named(o *Observation, c *claim) *Bucket {
 }
 
 // speaksOf reports whether an observation can be of the bucket at all.
-func (b *Bucket) speaksOf(o *Observation) bool { return !b.gate && b.rule.Counts() == unitOf(o) }
+func (b *Bucket) speaksOf(o *Observation) bool {
+	return !b.gate && (b.rule.Unit == o.Unit || b.rule.Counts() == unitOf(o))
+}
 
 // widest is the bucket that counts most calls together of those that an observation
 // without a quota can be of.
 func (s *answerState) widest(o *Observation) (best *Bucket) {
 	for _, b := range s.route {
-		if (best == nil || b.partsWidth > best.partsWidth) && b.speaksOf(o) && fits(b, o, s.bounds(b, o.Reset)) {
+		if (best == nil || b.partsWidth > best.partsWidth) && b.speaksOf(o) && s.fits(b, o) {
 			best = b
 		}
 	}
@@ -216,7 +218,7 @@ func (l *Ledger) configured(s *answerState, o *Observation, told tellings) []*Bu
 			if !b.speaksOf(o) || b.rule.Provenance == Told || b.rule.Name == nameUnknown || told.of(b) != nil || known != (b.rule.Quota > 0) {
 				continue
 			}
-			if (b.quota == o.Quota || b.quota == 0) && (known || fits(b, o, s.bounds(b, o.Reset))) {
+			if (b.quota == o.Quota || b.quota == 0) && (known || s.fits(b, o)) {
 				list = append(list, b)
 			}
 		}
@@ -237,7 +239,7 @@ func unitOf(o *Observation) string {
 
 // fits reports whether what an observation tells of its window can be true of
 // the bucket's.
-func fits(b *Bucket, o *Observation, reset span) bool {
+func (s *answerState) fits(b *Bucket, o *Observation) bool {
 	own := b.rule.Window.period()
 	if p := o.Window.period(); p > 0 && own > 0 && p != own && (o.Window.Kind != Calendar || b.rule.Window.Kind != Calendar) {
 		return false
@@ -245,6 +247,7 @@ func fits(b *Bucket, o *Observation, reset span) bool {
 	if !o.Reset.Known {
 		return o.Window.Kind == Unstated || own == 0 || o.Window.period() == own
 	}
+	reset := s.bounds(b, &o.Reset)
 	if !reset.known() {
 		return false // further away than the window is long
 	}

@@ -124,7 +124,9 @@ func (b *Bucket) hear(w *news) (effect string, past bool) {
 		effect = "shows that the window had not turned yet"
 		b.unturn(w)
 	default:
-		b.tightenEnd(w)
+		if w.tighten {
+			b.tightenEnd(w)
+		}
 		b.learnEnd(w)
 		if b.kind != nil {
 			b.usedFirst(w.now, w.granted)

@@ -1,6 +1,9 @@
 package quota
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Settle ends a permit by what became of its call, and learns from the answer.
 // A permit that lapsed can still be settled, once. It reports false, and changes
@@ -16,10 +19,9 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 		l.settleUnanswered(t, p)
 		return true
 	}
-	late := p.state == lapsed
-	s := l.readAnswer(t, &p.Scope, p.granted, &a)
-	s.route = l.routeOf(t, p)
-	s.permit, s.took, s.free, s.tighten = p, a.Costs, a.Free, p.granted <= l.ruledSince
+	s := &answerState{scope: &p.Scope, route: l.routeOf(t, p), maxReset: l.rules.maxReset(), permit: p, late: p.state == lapsed}
+	s.read(t, p.granted, &a)
+	s.tighten = p.granted <= l.ruledSince
 	// A limit that this answer is the first to tell of counts the permit too, so
 	// the permit ends only after it was found.
 	told := l.attribute(s, a.Observations)
@@ -27,7 +29,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	if len(s.blamed) > 0 {
 		p.blamed = s.firstBlamed()
 	}
-	l.settleCharges(s, told, late, &a)
+	l.settleCharges(s, told)
 	if s.passed {
 		l.passed(s)
 	} else {
@@ -39,7 +41,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 
 // settleCharges ends the charges of the permit, and lets those buckets learn too that
 // the answer tells of and that do not count it.
-func (l *Ledger) settleCharges(s *answerState, told tellings, late bool, a *Answer) {
+func (l *Ledger) settleCharges(s *answerState, told tellings) {
 	p, charged := s.permit, 0
 	for i := range p.charges {
 		c := &p.charges[i]
@@ -47,7 +49,7 @@ func (l *Ledger) settleCharges(s *answerState, told tellings, late bool, a *Answ
 		if o != nil {
 			charged++
 		}
-		l.settleCharge(s, c, o, late && !p.holds(c.bucket), a)
+		l.settleCharge(s, c, o)
 	}
 	p.slotted = false
 	if charged == len(told) {
@@ -55,7 +57,7 @@ func (l *Ledger) settleCharges(s *answerState, told tellings, late bool, a *Answ
 	}
 	for _, t := range told {
 		if !p.charged(t.bucket) {
-			l.learn(s, t.bucket, s.newsOf(t.bucket, t.o))
+			l.overhear(s, t)
 		}
 	}
 }
@@ -86,14 +88,15 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	if granted == 0 || granted > t {
 		granted = t
 	}
-	s := l.readAnswer(t, &scope, granted, &a)
-	s.route, s.tighten = l.route(t, &scope), true
+	s := &answerState{scope: &scope, route: l.route(t, &scope), maxReset: l.rules.maxReset()}
+	s.read(t, granted, &a)
+	s.tighten = true
 	for _, b := range s.route {
 		b.advance(t)
 		b.age = 0
 	}
 	for _, t := range l.attribute(s, a.Observations) {
-		l.learn(s, t.bucket, s.newsOf(t.bucket, t.o))
+		l.overhear(s, t)
 	}
 	l.hold(s, &a)
 	l.forgetUnseen(s)
@@ -106,9 +109,11 @@ type answerState struct {
 	route    []*Bucket
 	verdict  Verdict
 	maxReset time.Duration
-	// permit is the call's, nil for one without; took is what it really took, free
-	// that this is nothing.
+	// permit is the call's, nil for one without; late says that it lapsed before, so
+	// that its cost is spent already. took is what it really took, free that this is
+	// nothing.
 	permit *Permit
+	late   bool
 	took   Costs
 	free   bool
 	// blamed are the buckets on whose account the call was refused; nil when none
@@ -121,17 +126,15 @@ type answerState struct {
 	// stale is true when the refusal is about a window that has ended, spare when
 	// the response told of a bucket with something left.
 	stale, spare bool
-	// news is the room of what it says of one bucket.
-	news news
 }
 
 // routeOf is the buckets that count the permit's call, brought up to date: those
 // that it is charged to, unless it lapsed or they may be others by now.
 func (l *Ledger) routeOf(now instant, p *Permit) []*Bucket {
 	if p.state == outstanding && p.planned == l.planned {
-		l.counting = l.counting[:0]
-		for i := range p.charges {
-			l.counting = append(l.counting, p.charges[i].bucket)
+		l.counting = slices.Grow(l.counting[:0], len(p.charges))[:len(p.charges)]
+		for i := range l.counting {
+			l.counting[i] = p.charges[i].bucket
 		}
 		return l.counting
 	}
@@ -142,12 +145,11 @@ func (l *Ledger) routeOf(now instant, p *Permit) []*Bucket {
 	return route
 }
 
-// readAnswer begins with an answer: in the room of the last.
-func (l *Ledger) readAnswer(now instant, scope *Scope, granted instant, a *Answer) *answerState {
-	s := &l.answer
-	*s = answerState{}
-	s.now, s.granted, s.scope = now, granted, scope
-	s.by, s.verdict, s.passed, s.maxReset = a.By, a.Verdict, a.Verdict == Passed, l.rules.maxReset()
+// read begins with an answer to a call that was granted then.
+func (s *answerState) read(now, granted instant, a *Answer) {
+	s.now, s.granted = now, granted
+	s.by, s.verdict, s.passed = a.By, a.Verdict, a.Verdict == Passed
+	s.took, s.free = a.Costs, a.Free
 	// A report cannot speak of the future, nor of an answer that came before the
 	// call was granted: both would narrow a reset wrongly.
 	s.received = now
@@ -155,7 +157,6 @@ func (l *Ledger) readAnswer(now instant, scope *Scope, granted instant, a *Answe
 		s.received = min(max(at(a.Received), granted), now)
 	}
 	s.sent = min(max(at(a.Sent), granted), s.received)
-	return s
 }
 
 // counts reports whether the upstream counted the call in a unit, for certain.
@@ -173,29 +174,17 @@ func (s *answerState) counts(unit string) bool {
 	return n > 0 || !ok && unit == Requests
 }
 
-func (s *answerState) bounds(b *Bucket, r Reset) span {
+func (s *answerState) bounds(b *Bucket, r *Reset) span {
 	return resetSpan(r, b.rule.Window.period(), s.sent, s.received, s.maxReset)
 }
 
-// newsOf is what the answer says of the bucket, good until the next call; o is nil
-// when that is nothing.
-func (s *answerState) newsOf(b *Bucket, o *Observation) *news {
-	w := &s.news
-	*w = news{}
-	w.arrival, w.remaining = &s.arrival, Unknown
-	if o != nil || !s.passed {
-		s.tell(w, b, o)
-	}
-	return w
-}
-
 // tell adds to the news what the answer says of the bucket, or that its call was not
-// taken.
+// taken; o is nil when it says nothing.
 func (s *answerState) tell(w *news, b *Bucket, o *Observation) {
 	w.blocked = len(s.blamed) > 0 && s.blamed[b]
 	w.vague = s.vague.known() && !w.blocked || s.predicted && w.blocked
 	if o != nil {
-		w.reset, w.epoch = s.bounds(b, o.Reset), o.Reset.Epoch
+		w.reset, w.epoch = s.bounds(b, &o.Reset), o.Reset.Epoch
 		if !w.tighten {
 			w.ends = w.reset.hi
 		}
@@ -209,24 +198,26 @@ func (s *answerState) tell(w *news, b *Bucket, o *Observation) {
 	}
 }
 
-// settleCharge ends one charge of a permit; late says that it lapsed before, so
-// that its cost is spent already.
-func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bool, a *Answer) {
+// settleCharge ends one charge of a permit; o is nil when nothing is told of its
+// bucket.
+func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation) {
 	b := c.bucket
-	w := s.newsOf(b, o)
-	w.a, w.held, w.promised = c.a, b.o, c.promised
+	w := &news{arrival: &s.arrival, a: c.a, held: b.o, promised: c.promised, remaining: Unknown}
+	if o != nil || !s.passed {
+		s.tell(w, b, o)
+	}
 	if w.tighten {
 		w.a = 0 // it may be of another limit, and covers nothing
 	}
 	switch {
-	case !late:
-		w.cost, w.guessed = c.actual(a)
+	case !s.late || s.permit.holds(b):
+		w.cost, w.guessed = c.actual(s.took, s.free)
 		b.ungrant(c.cost)
 	case s.permit.lapses >= b.turned && !c.guessed:
 		w.late = c.cost
 	}
-	if len(a.Costs) > 0 {
-		if n, ok := a.Costs[b.rule.Counts()]; ok {
+	if s.took != nil {
+		if n, ok := s.took[b.rule.Counts()]; ok {
 			b.learnTold(s.scope.Endpoint, n, s.permit.costs[b.rule.Counts()])
 			l.keepCost(s.now, b, s.scope.Endpoint)
 		}
@@ -235,9 +226,9 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 	b.asked = true
 	if b.n >= b.quota || b.closure != nil || b.doubts != nil { // else it ends nothing
 		b.answered(w)
-	}
-	if b.unrecorded() {
-		l.answers(b, w)
+		if b.unrecorded() {
+			l.answers(b, w)
+		}
 	}
 	if b.gate {
 		if w.passed && b.closure != nil {
@@ -247,6 +238,13 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation, late bo
 		return
 	}
 	l.learn(s, b, w)
+}
+
+// overhear lets a bucket learn that does not count the call.
+func (l *Ledger) overhear(s *answerState, t telling) {
+	w := &news{arrival: &s.arrival, remaining: Unknown}
+	s.tell(w, t.bucket, t.o)
+	l.learn(s, t.bucket, w)
 }
 
 // learn lets a bucket settle an answer, and keeps it to explain if it said

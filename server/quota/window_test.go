@@ -257,10 +257,10 @@ func TestResetBeyondThePeriod(t *testing.T) {
 	if is := s.bucketOf("app").end; is != was {
 		t.Errorf("ends %v, was %v", is, was)
 	}
-	if r := (Reset{Known: true, After: 22 * time.Second}); !resetSpan(r, 20*time.Second, 1, 1, time.Hour).known() {
+	if r := (Reset{Known: true, After: 22 * time.Second}); !resetSpan(&r, 20*time.Second, 1, 1, time.Hour).known() {
 		t.Error("a tenth more than the period is no reset")
 	}
-	if r := (Reset{Known: true, After: -1}); resetSpan(r, 20*time.Second, 1, 1, time.Hour).known() {
+	if r := (Reset{Known: true, After: -1}); resetSpan(&r, 20*time.Second, 1, 1, time.Hour).known() {
 		t.Error("a reset in the past is one")
 	}
 }

@@ -34,7 +34,7 @@ type sighting struct {
 // sight reads an observation; false when it cannot be told which of the windows
 // it is of, or how much of it was used.
 func (s *answerState) sight(o *Observation) (sighting, bool) {
-	end := resetSpan(o.Reset, o.Window.period(), s.sent, s.received, s.maxReset)
+	end := resetSpan(&o.Reset, o.Window.period(), s.sent, s.received, s.maxReset)
 	if o.Quota <= 0 || o.Quota > MaxQuota || o.Remaining == Unknown || !end.known() {
 		return sighting{}, false
 	}
