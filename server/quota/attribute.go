@@ -46,10 +46,10 @@ func (l *Ledger) whose(s *answerState, o *Observation, told tellings) ([]*Bucket
 	}
 	switch {
 	case b == nil && o.Says || b != nil && told.of(b) != nil:
-		b = l.tell(s.now, *s.scope, o)
+		b = l.tell(s.now, s.scope, o)
 	case b == nil && o.Quota == 0 && c == nil:
 		if b = s.widest(o); b == nil {
-			b = l.tell(s.now, *s.scope, o)
+			b = l.tell(s.now, s.scope, o)
 		}
 	case b == nil:
 		return l.claimants(s, o, c, told)

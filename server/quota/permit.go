@@ -70,20 +70,6 @@ func (p *Permit) begin(now time.Time, granted instant, r *Request) {
 	}
 }
 
-// advance does what time alone does to the buckets that count the call.
-func (p *Permit) advance(now instant) {
-	still := true
-	for i := range p.charges {
-		still = still && p.charges[i].bucket.still(now)
-	}
-	if still {
-		return
-	}
-	for i := range p.charges {
-		p.charges[i].bucket.advance(now)
-	}
-}
-
 // Outstanding reports whether the permit has neither ended nor lapsed.
 func (p *Permit) Outstanding() bool { return p.state == outstanding }
 

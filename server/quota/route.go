@@ -201,7 +201,10 @@ func (b *Bucket) speaksOf(o *Observation) bool {
 // without a quota can be of.
 func (s *answerState) widest(o *Observation) (best *Bucket) {
 	for _, b := range s.route {
-		if (best == nil || b.partsWidth > best.partsWidth) && b.speaksOf(o) && s.fits(b, o) {
+		if best != nil && b.partsWidth <= best.partsWidth {
+			continue
+		}
+		if b.speaksOf(o) && s.fits(b, o) {
 			best = b
 		}
 	}
@@ -256,8 +259,8 @@ func (s *answerState) fits(b *Bucket, o *Observation) bool {
 
 // tell makes the limit that an observation told of and that nobody configured: of
 // the scope it says, or of the widest when it tells no quota.
-func (l *Ledger) tell(now instant, s Scope, o *Observation) *Bucket {
-	if len(l.told) >= maxTold || o.Says && !o.Per.Applies(s) {
+func (l *Ledger) tell(now instant, s *Scope, o *Observation) *Bucket {
+	if len(l.told) >= maxTold || o.Says && !o.Per.Applies(*s) {
 		return nil
 	}
 	rule := &Limit{Name: o.Limit, Unit: o.Unit, Quota: o.Quota, Window: o.Window, Provenance: Told}
@@ -270,7 +273,7 @@ func (l *Ledger) tell(now instant, s Scope, o *Observation) *Bucket {
 	if l.find(rule.Name, s.Only(rule.Per)) != nil {
 		return nil // taken
 	}
-	return l.introduce(now, rule, s)
+	return l.introduce(now, rule, *s)
 }
 
 // introduce lets a limit of which responses told count from now on, all that is on

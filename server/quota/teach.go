@@ -14,12 +14,15 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	}
 	t := at(now)
 	l.overdue(t)
-	p.advance(t)
+	route := l.bucketsOf(t, p)
 	if a.Unanswered {
 		l.settleUnanswered(t, p)
 		return true
 	}
-	s := &answerState{scope: &p.Scope, route: l.routeOf(t, p), maxReset: l.rules.maxReset(), permit: p, late: p.state == lapsed}
+	if p.state != outstanding || p.planned != l.planned {
+		route = l.routeNow(t, &p.Scope)
+	}
+	s := &answerState{scope: &p.Scope, route: route, maxReset: l.rules.maxReset(), permit: p, late: p.state == lapsed}
 	s.read(t, p.granted, &a)
 	s.tighten = p.granted <= l.ruledSince
 	// A limit that this answer is the first to tell of counts the permit too, so
@@ -88,11 +91,10 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	if granted == 0 || granted > t {
 		granted = t
 	}
-	s := &answerState{scope: &scope, route: l.route(t, &scope), maxReset: l.rules.maxReset()}
+	s := &answerState{scope: &scope, route: l.routeNow(t, &scope), maxReset: l.rules.maxReset()}
 	s.read(t, granted, &a)
 	s.tighten = true
 	for _, b := range s.route {
-		b.advance(t)
 		b.age = 0
 	}
 	for _, t := range l.attribute(s, a.Observations) {
@@ -128,21 +130,32 @@ type answerState struct {
 	stale, spare bool
 }
 
-// routeOf is the buckets that count the permit's call, brought up to date: those
-// that it is charged to, unless it lapsed or they may be others by now.
-func (l *Ledger) routeOf(now instant, p *Permit) []*Bucket {
-	if p.state == outstanding && p.planned == l.planned {
-		l.counting = slices.Grow(l.counting[:0], len(p.charges))[:len(p.charges)]
-		for i := range l.counting {
-			l.counting[i] = p.charges[i].bucket
-		}
-		return l.counting
+// bucketsOf is the buckets that the permit is charged to, brought up to date: those that
+// count its call, unless it lapsed or they may be others by now.
+func (l *Ledger) bucketsOf(now instant, p *Permit) []*Bucket {
+	buckets, still := slices.Grow(l.counting[:0], len(p.charges))[:len(p.charges)], true
+	for i := range buckets {
+		b := p.charges[i].bucket
+		buckets[i], still = b, still && b.still(now)
 	}
-	route := l.route(now, &p.Scope)
-	for _, b := range route {
+	if l.counting = buckets; !still {
+		advance(now, buckets)
+	}
+	return buckets
+}
+
+// routeNow is the buckets that count a call of the scope, brought up to date.
+func (l *Ledger) routeNow(now instant, s *Scope) []*Bucket {
+	route := l.route(now, s)
+	advance(now, route)
+	return route
+}
+
+// advance does what time alone does to the buckets.
+func advance(now instant, buckets []*Bucket) {
+	for _, b := range buckets {
 		b.advance(now)
 	}
-	return route
 }
 
 // read begins with an answer to a call that was granted then.
@@ -251,10 +264,7 @@ func (l *Ledger) overhear(s *answerState, t telling) {
 // anything of the bucket.
 func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	if len(l.standings) > 0 && l.distrusts(b, w) {
-		l.remember(b).hear(w, s.verdict).effect = "others contradicted this caller: its numbers are ignored"
-		w.quota, w.remaining, w.reset, w.epoch = 0, Unknown, span{}, 0
-		b.settle(w)
-		l.settled(b)
+		l.ignore(s, b, w)
 		return
 	}
 	if w.quota > 2*b.quota {

@@ -41,6 +41,15 @@ func (l *Ledger) distrusts(b *Bucket, w *news) bool {
 	return s.strikes >= mostStrikes
 }
 
+// ignore lets a bucket settle an answer without the numbers of a caller that is
+// distrusted.
+func (l *Ledger) ignore(s *answerState, b *Bucket, w *news) {
+	l.remember(b).hear(w, s.verdict).effect = "others contradicted this caller: its numbers are ignored"
+	w.quota, w.remaining, w.reset, w.epoch = 0, Unknown, span{}, 0
+	b.settle(w)
+	l.settled(b)
+}
+
 // agrees reports whether numbers can be true, by what is known: from all of what
 // is on its way counted, to nothing of it.
 func (b *Bucket) agrees(w *news) bool {
