@@ -105,3 +105,15 @@ func TestFinalWastesNothing(t *testing.T) {
 		t.Errorf("the next day: %v", d.Reason)
 	}
 }
+
+// What was reserved and is not spent any more is said to be free in the last word.
+func TestFinalFreesWhatWasGivenBack(t *testing.T) {
+	s := newSteps(t, daily(1_000))
+	s.released(1, s.take(0))
+	if s.bucketOf("day").reserved == 0 {
+		t.Fatal("nothing was reserved")
+	}
+	if r := s.l.Final(at0(2)); len(r) != 1 || !r[0].Final || r[0].Reserved != 0 {
+		t.Errorf("got %+v", r)
+	}
+}

@@ -232,6 +232,28 @@ func TestLateRefusalOfTheLastWindow(t *testing.T) {
 	s.take(midnight + 1.6)
 	s.settle(midnight+1.7, p, body)
 	s.take(midnight + 1.8)
+
+	s = newSteps(t, fixed(100, 10*time.Second))
+	s.settle(0, s.take(0), numbersReset(100, 50, 5*time.Second))
+	p = s.take(4.5)
+	s.take(6.1)
+	late := refused(numbersReset(100, 0, time.Second))
+	late.Sent, late.Received = at0(4.5), at0(4.6)
+	s.settle(6.2, p, late) // it tells when the last window ended
+	s.take(6.3)
+}
+
+// A bucket of which the response tells that something is left is not the one that
+// refused.
+func TestRefusalOfWhatIsNotSpent(t *testing.T) {
+	s := newSteps(t, daily(1))
+	s.settle(0.1, s.take(0), refused(numbers(1, 1))) // spent by our count, and not by what it says
+	if st := s.bucketOf("day").state; st != Open {
+		t.Errorf("%v", st)
+	}
+	if st := s.gateOf(call.Only(Parts{Endpoint: true})).state; st != Cooling {
+		t.Errorf("the endpoint is %v", st)
+	}
 }
 
 // A refusal that names nobody, with numbers to spare, is the upstream protecting

@@ -65,6 +65,11 @@ func TestGovernorNeedsTwoRefusals(t *testing.T) {
 	if g.ceiling < 700 || g.ceiling > 1010 || g.climb != 2*minClimb {
 		t.Fatalf("holds to %d, for %v", g.ceiling, g.climb)
 	}
+	passes(780, 1)
+	g.refused(at1(800)) // before any went out: the rate was not tried
+	if g.climb != 2*minClimb || g.origin != 0 {
+		t.Fatalf("climbs for %v from %v", g.climb, g.origin)
+	}
 }
 
 // Calls go at an even pace, a tenth of a second's at once.

@@ -205,6 +205,27 @@ func TestLessonAroundMidnight(t *testing.T) {
 	if v := s.bucketOf("day").lesson; v.confirmed != 1 {
 		t.Errorf("confirmed %d times", v.confirmed)
 	}
+	s.untilRefused(nextDay(2), 6, appCall) // none of this day is early
+	s.quota(appCall, 6, Learned)
+}
+
+// A refusal of a call that was made without a permit teaches nothing: others may have
+// taken the rest.
+func TestLessonNeedsAPermit(t *testing.T) {
+	s := newSteps(t, learnDay(false))
+	s.use(0, 1, appCall)
+	s.use(nextDay(1), 5, appCall)
+	s.l.Observe(at0(nextDay(1)+1), appCall, spent(false))
+	s.quota(appCall, 0, Nobody)
+}
+
+// The gap between tries doubles with each window that taught the same, up to a bound.
+func TestLessonsGap(t *testing.T) {
+	for confirmed, want := range map[int64]int64{0: 1, 1: 2, 4: 16, 5: maxTryGap, 6: maxTryGap, 63: maxTryGap, 64: maxTryGap, 1000: maxTryGap} {
+		if got := (&lesson{confirmed: confirmed}).gap(); got != want {
+			t.Errorf("confirmed %d times: tried after %d windows, want %d", confirmed, got, want)
+		}
+	}
 }
 
 func member(n int) Scope {
@@ -341,4 +362,15 @@ func TestLessonAndReload(t *testing.T) {
 	s.quota(member(0), 0, Nobody)
 	s.untilRefused(nextDay(3), 20, member(0))
 	s.quota(member(0), 20, Learned)
+}
+
+// A limit that is configured and learns is not forgotten, whatever answers tell of.
+func TestConfiguredLimitIsNotForgotten(t *testing.T) {
+	s := newSteps(t, learnDay(false))
+	for range 2 * forgetAfter {
+		s.settle(10, s.take(10), observed(Observation{Limit: "other", Unit: "tokens", Remaining: 5}))
+	}
+	if b := s.bucketOf("day"); b.n != 2*forgetAfter || b.lesson == nil {
+		t.Errorf("%d of %d are counted", b.n, 2*forgetAfter)
+	}
 }

@@ -153,6 +153,40 @@ func TestDoubtfulNumbersAreNobodys(t *testing.T) {
 	if st := s.l.Status(at0(5), b); st.Others != 598 || st.OthersToday != 598 {
 		t.Errorf("%d of others, %d today, and two numbers say so", st.Others, st.OthersToday)
 	}
+	s = newSteps(t, daily(10000))
+	s.settle(1, s.take(0), numbers(10000, 9999))
+	s.settle(3, s.take(2), numbers(10000, 9970))
+	before := s.explain(3, "day").Sudden
+	for i, left := range []int64{5000, 9969, 9968} { // the first is bogus
+		s.settle(float64(5+2*i), s.take(float64(4+2*i)), numbers(10000, left))
+	}
+	if e := s.explain(9, "day"); e.Sudden != before {
+		t.Errorf("others may take %d at once by a number that proved false, %d before", e.Sudden, before)
+	}
+}
+
+// What others take in a window is what they took in the last few, fading; and what is
+// left to them at the end falls by half with each time that it has long cost nothing.
+func TestOthersFade(t *testing.T) {
+	var d drift
+	d.see(0, 80)
+	for _, want := range []int64{80, 69, 60} {
+		d.turn()
+		if d.others() != 0 || d.rate() != want {
+			t.Errorf("%d in a new window, at a rate of %d, want 0 and %d", d.others(), d.rate(), want)
+		}
+	}
+	for _, want := range []int64{1, 2, 4, 5, 5} {
+		if d.refused(5 * mostFloor); d.floor != want {
+			t.Errorf("%d is left to others after a refusal, want %d", d.floor, want)
+		}
+	}
+	for i := range 2 * calmAfter {
+		if want := []int64{5, 2, 1}[i/calmAfter]; d.floor != want {
+			t.Fatalf("%d is left to others after %d calm answers, want %d", d.floor, i, want)
+		}
+		d.rest()
+	}
 }
 
 // The last units that others may take before a call arrives go a few at a time, so

@@ -131,6 +131,29 @@ func TestReloadTakesOver(t *testing.T) {
 			s.retryAt(s.denied(2, CoolingDown), 61)
 		})
 	}
+	s := newSteps(t, daily(10))
+	shut := Answer{Verdict: Refused, RetryAfter: 20 * time.Hour, Observations: []Observation{{Limit: "day", Remaining: 0, Blocked: true}}}
+	s.settle(0, s.take(0), shut)
+	s.reload(1, renamed)
+	if d := s.denied(2, CoolingDown); d.Bucket.Name() != "app-day" || d.RetryAt.Before(at0(20*3600)) {
+		t.Errorf("closed by %s until %v", d.Bucket.Name(), d.RetryAt)
+	}
+}
+
+// What an earlier owner's permits may still take is taken over too.
+func TestReloadTakesOverGhosts(t *testing.T) {
+	s := newSteps(t, daily(10))
+	s.taken(0, 2)
+	for range 4 {
+		s.take(0)
+	}
+	s = s.crash(1)
+	spent := 10 - s.bucketOf("day").available()
+	renamed := daily(10)
+	renamed.Name = "app-day"
+	s.reload(2, renamed)
+	s.available(2, "app-day", 10-spent)
+	s.available(100, "app-day", 10-spent)
 }
 
 // The first window of a limit that took over ends like any other.

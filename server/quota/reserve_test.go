@@ -125,11 +125,21 @@ func TestConfirmationOfAnEarlierWindow(t *testing.T) {
 // What is settled is written before a crash could waste more than a chunk of it.
 func TestSettledIsWritten(t *testing.T) {
 	s := newSteps(t, daily(100))
+	var calls []*Permit
 	for range 8 {
-		s.settle(0, s.take(0), Answer{})
+		calls = append(calls, s.take(0))
 	}
+	s.confirm(0)
+	for _, p := range calls {
+		s.settle(0, p, Answer{})
+	}
+	s.confirm(0) // with nobody asking for more
 	if got := s.bucketOf("day").settled; got < 8-5 {
 		t.Errorf("8 are settled, and the store was told of %d", got)
+	}
+	s.settle(0, s.take(0), each(numbers(90, 80), "day"))
+	if w := s.wanted(0); w.Quota != 90 {
+		t.Errorf("another quota is told, and %+v is written", w)
 	}
 }
 
@@ -366,6 +376,7 @@ func TestRestoreWhatWasLearned(t *testing.T) {
 	for name, limits := range map[string][]Limit{
 		"nothing is configured": nil,
 		"learn":                 {{Name: "hour", Window: Window{Kind: Calendar, Unit: Hour}}},
+		"learn the window too":  {{Name: "hour"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSteps(t, limits...)

@@ -107,6 +107,9 @@ func TestRestartForgetsOldCooldowns(t *testing.T) {
 			t.Errorf("%v after its end: two go at once is %v, want %v", after, got, want)
 		}
 	}
+	absurd := Reservation{Limit: nameBackoff, Key: call.Only(Parts{Endpoint: true}), CoolUntil: at0(1e9).UnixNano()}
+	s := newSteps(t, daily(100)).successor(0, absurd)
+	s.retryAt(s.denied(10, CoolingDown), maxCooldown.Seconds())
 }
 
 // When one user was refused without a word, one call at a time finds out whether

@@ -34,6 +34,14 @@ func TestTakeoverAsks(t *testing.T) {
 	}
 }
 
+// A window of a minute is waited out without asking.
+func TestTakeoverWaitsForAMinute(t *testing.T) {
+	for period, retry := range map[time.Duration]float64{time.Minute: 2 + 1 + 60, time.Minute + 1: 2 + 1} {
+		s := newSteps(t, fixed(50, period)).successor(0)
+		s.retryAt(s.denied(1, Exhausted), retry)
+	}
+}
+
 // What is recorded of a window while nobody knows what an earlier owner granted of it
 // would be taken for all there is by the next: there is nothing recorded.
 func TestTakeoverRecordsNothing(t *testing.T) {
@@ -78,5 +86,38 @@ func TestDoubtfulNumberIsNotSettled(t *testing.T) {
 	b := s.bucketOf("day")
 	if r := b.reservation(at(at0(1))); !b.doubtful || r.Reserved < 90 || r.Settled > 2 {
 		t.Errorf("doubtful %v, reserved %d, settled %d, want 90 reserved and our two settled at most", b.doubtful, r.Reserved, r.Settled)
+	}
+}
+
+// A bucket that once turned early, and whose window's end nobody has told yet, is not
+// recorded as one whose window is over.
+func TestTakeoverOfAnEndThatIsNotKnown(t *testing.T) {
+	s := newSteps(t, fixed(10, 20*time.Second))
+	s.settle(0.1, s.take(0), numbersReset(10, 8, 3*time.Second))
+	s.settle(4.4, s.take(4.3), numbersReset(10, 7, 2*time.Second)) // turned at 4.1
+	s.take(20)                                                     // of a window of which nobody has told yet
+	b := s.bucketOf("app")
+	if r := b.record(at(at0(20))); b.pad() == 0 || b.end.known() || r.Hi != 0 {
+		t.Fatalf("a pad of %v, ends %v, recorded as by %v", b.pad(), b.end, time.Duration(r.Hi))
+	}
+	s = s.crash(21)
+	s.retryAt(s.denied(21, Exhausted), 21+2+1+20)
+}
+
+// What an earlier owner's permits may have taken is spent when they lapse, not when
+// that is noticed.
+func TestGhostsLaidLate(t *testing.T) {
+	for crash, left := range map[float64]int64{-5: 10, -4: 5} { // the day ends from -1.5 on, they lapse after 3, and one more was reserved
+		for _, late := range []bool{false, true} {
+			s := newSteps(t, daily(10))
+			for range 4 {
+				s.take(midnight - 10)
+			}
+			s = s.crash(midnight + crash)
+			for sec := -2.0; sec < 10 && !late; sec += 0.1 {
+				s.l.Advance(at0(midnight + sec))
+			}
+			s.available(midnight+10, "day", left)
+		}
 	}
 }

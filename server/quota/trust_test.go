@@ -168,3 +168,22 @@ func TestLimitThatOneCallerDenies(t *testing.T) {
 	s.settle(12, s.take(11.5), named("liar", 1, 0))
 	s.available(12.1, "app", 98)
 }
+
+// What a caller tells agrees with what is known from all of what is on its way counted
+// to nothing of it, and a tenth of the quota more either way.
+func TestAgrees(t *testing.T) {
+	s := newSteps(t, daily(100))
+	s.settle(0, s.take(0), numbers(100, 60))
+	s.settle(0, s.take(0), Answer{Unanswered: true}) // what remains may have it
+	b := s.bucketOf("day")
+	for w, want := range map[news]bool{
+		{remaining: 60}: true, {remaining: 70}: true, {remaining: 71}: false,
+		{remaining: 59 - 10 - 5, held: 5}: true, {remaining: 59 - 10 - 6, held: 5}: false,
+		{remaining: Unknown, quota: 100}: true, {remaining: Unknown, quota: 99}: false,
+		{remaining: 60, quota: 101}: false, {remaining: 60, quota: 100}: true,
+	} {
+		if b.agrees(&w) != want {
+			t.Errorf("%d of %d agrees with %d of %d: %v", w.remaining, w.quota, b.m, b.quota, !want)
+		}
+	}
+}

@@ -136,6 +136,8 @@ func TestWhoseIsShown(t *testing.T) {
 	shown(s, s.bucketOf("told-100"), "not contradicted by 1 answers")
 	s.settle(0.3, s.take(0.2), refused(numbersReset(100, 0, 30*time.Second)))
 	shown(s, s.bucketOf("told-100"), "said by the response")
+	s.settle(0.5, s.takeFor(70, call), Answer{Observations: []Observation{{Limit: "hourly", Says: true, Per: Parts{User: true}, Quota: 9, Remaining: 5}}})
+	shown(s, s.bucketOf("hourly"), "said by the response") // no claim is of it
 
 	s = newSteps(t, daily(1))
 	s.settle(0.1, s.take(0), refused(Answer{}))
@@ -253,128 +255,5 @@ func TestNamedLimitsAreApart(t *testing.T) {
 	s.retryAt(s.denied(2, CoolingDown), 61)
 	if b := s.bucketOf("route"); b.state != Open || b.quota != 10 {
 		t.Errorf("the other limit is %v, of %d", b.state, b.quota)
-	}
-}
-
-// tells answers a call of each of so many users with the first of their ten in an hour;
-// the hours are by the clock.
-func (s *steps) tells(sec float64, users ...int) {
-	s.Helper()
-	for _, n := range users {
-		s.settle(sec+0.1, s.takeFor(sec, member(n)), ofHour(sec, 9))
-	}
-}
-
-func ofHour(sec float64, remaining int64) Answer {
-	return numbersReset(10, remaining, time.Hour-time.Duration(sec)*time.Second%time.Hour)
-}
-
-func (s *steps) stands(want ...string) {
-	s.Helper()
-	if got := s.l.standsFor(); !slices.Equal(got, want) {
-		s.Fatalf("%v stand, want %v", got, want)
-	}
-}
-
-// A refusal that none of those left would have held back brings back all that was
-// contradicted, once a window: and from then on that takes twice as much more.
-func TestRefusalThatNobodyPredicted(t *testing.T) {
-	s := newSteps(t)
-	refuse := func(sec float64, n int) {
-		t.Helper()
-		s.settle(sec+0.1, s.takeFor(sec, member(n)), refused(ofHour(sec, 0)))
-	}
-	s.tells(0, 1, 2)
-	s.stands("10 app")
-	s.tells(1, 3)
-	s.stands("10 app+user")
-	refuse(10, 1)
-	s.stands("10 app", "10 app+user")
-	s.try(11, member(2)) // that nothing is left of all is doubted: after a second one asks
-	s.tells(12, 2, 3, 4)
-	s.stands("10 app", "10 app+user")
-	s.tells(13, 5)
-	s.stands("10 app+user")
-	refuse(20, 2)
-	s.stands("10 app+user")
-	const hour = 3600
-	s.tells(hour+10, 1)
-	refuse(hour+20, 3)
-	s.stands("10 app", "10 app+user")
-	s.try(hour+21, member(2))
-	s.tells(hour+22, 2, 4, 5, 6, 7)
-	s.stands("10 app", "10 app+user")
-	s.tells(hour+23, 8)
-	s.stands("10 app+user")
-}
-
-// What follows a limit that was contradicted begins with what that counted in this
-// window: all of it may have been this one's.
-func TestContradictedLimitIsFollowed(t *testing.T) {
-	s := newSteps(t)
-	s.tells(0, 1, 2, 3, 4)
-	s.stands("10 app+user")
-	s.takeFor(5, member(5))
-	if b := s.bucketFor(member(5)); b.n != 2 || b.available() != 7 || !b.end.known() {
-		t.Errorf("a new user's: %d counted, %d left, ends %v", b.n, b.available(), b.end)
-	}
-	s.takeFor(3610, member(6))
-	if b := s.bucketFor(member(6)); b.n != 0 || b.available() != 9 {
-		t.Errorf("in the next window: %d counted, %d left", b.n, b.available())
-	}
-}
-
-// What it takes to contradict is halved again after many calm windows, and never less
-// than it was.
-func TestSlackHalves(t *testing.T) {
-	c := &claim{doublings: 2, revivedUntil: 100}
-	c.candidate(Parts{})
-	c.candidate(Parts{User: true})
-	for i := range 4 * slackHalves {
-		c.begun(99, Parts{})
-		c.begun(100, Parts{User: true})
-		if got, want := c.slack(10), int64(4)>>min(i/slackHalves, 2); got != want {
-			t.Fatalf("a slack of %d after %d calm windows, want %d", got, i, want)
-		}
-		c.begun(100, Parts{})
-	}
-}
-
-// Numbers that two configured limits of one quota may both have had are forgotten by
-// the one that was contradicted; what passed by its own count is not.
-func TestContradictedLimitForgetsNumbers(t *testing.T) {
-	for _, quota := range []int64{10, 0} {
-		hour := Window{Kind: Fixed, Period: time.Hour, Aligned: true}
-		app, user := Limit{Name: "app", Quota: quota, Window: hour}, Limit{Name: "user", Per: Parts{User: true}, Quota: quota, Window: hour}
-		if quota > 0 {
-			app.Provenance, user.Provenance = Configured, Configured
-		}
-		s := newSteps(t, app, user)
-		s.tells(0, 1, 2)
-		s.available(1, "app", 8)
-		s.tells(1, 3)
-		if b := s.bucketOf("app"); b.quota != quota || b.n != 3 || b.m != b.full() || b.heardNow() {
-			t.Errorf("configured %d: %d remain of %d, after %d", quota, b.m, b.quota, b.n)
-		}
-		if b := s.bucketFor(member(3)); b.quota != 10 || b.m != 9 {
-			t.Errorf("the user's: %d remain of %d", b.m, b.quota)
-		}
-	}
-}
-
-// Of very many users a part of the answers is enough: those of a window that has ended
-// make room.
-func TestWitnessesAreBounded(t *testing.T) {
-	var x candidate
-	for i := range maxWitnesses {
-		if w := x.witness(1, member(i), instant(10+i%2)); w == nil || w != x.witness(2, member(i), 0) {
-			t.Fatalf("%d is not watched", i)
-		}
-	}
-	if w := x.witness(10, member(maxWitnesses), 12); w != nil || x.witness(10, member(0), 12) == nil {
-		t.Error("one more is watched, or one less")
-	}
-	if w := x.witness(11, member(maxWitnesses), 22); w == nil || len(x.witnesses) != 1 {
-		t.Errorf("%d are watched after the windows' end, want the new one", len(x.witnesses))
 	}
 }

@@ -288,3 +288,31 @@ func TestReportsOfAWrongClock(t *testing.T) {
 		}
 	}
 }
+
+// A window that begins at its first use ends within a period of any answer to a call
+// of it, however vague a reset is told.
+func TestFirstUseEndsWithinAPeriod(t *testing.T) {
+	for name, second := range map[string]Answer{"tells it again": numbersReset(10, 8, 10*time.Second), "says nothing": {}} {
+		s := newSteps(t, declared(10, Window{Kind: Fixed, Period: 10 * time.Second, FirstUse: true}))
+		s.settle(0.1, s.take(0), numbersReset(10, 9, 10*time.Second))
+		s.settle(0.4, s.take(0.2), second)
+		if hi := s.bucketOf("app").turnsAt().sub(at(epoch)); hi != 10400*time.Millisecond {
+			t.Errorf("%s: ends by %v, want a period after the second answer", name, hi)
+		}
+	}
+}
+
+// An early turn that is taken back is one window with what was before: its lowest
+// number stands, and calls of before the turn are of it.
+func TestEarlyTurnKeepsTheLowest(t *testing.T) {
+	s := newSteps(t, fixed(10, 20*time.Second))
+	s.settle(0.1, s.take(0), numbersReset(10, 2, 3*time.Second))
+	slow := s.take(4)
+	s.settle(4.4, s.take(4.3), numbersReset(0, Unknown, 2*time.Second)) // turned at 4.1
+	s.available(4.4, "app", 0)
+	s.settle(4.5, slow, numbers(10, 1))
+	s.available(4.5, "app", 0)
+	if b := s.bucketOf("app"); b.turned > at(at0(0)) || b.strayed {
+		t.Errorf("began at %v, strayed %v", b.turned.time(), b.strayed)
+	}
+}
