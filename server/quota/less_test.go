@@ -108,19 +108,26 @@ func TestSuspicion(t *testing.T) {
 		refused []float64 // before the day ends
 		passes  float64   // of these one passes again
 		after   Answer
+		told    bool // what remained, by a call of the day
 		quota   int64
 	}{
 		"until the day ends":        {refused: []float64{0, 600, 1200, 2400, 10000, 30000}, quota: 8},
 		"only for a while":          {refused: []float64{0, 600, 1200, 2400}, quota: 20},
 		"then one passes":           {refused: []float64{0, 600, 1200, 2400, 10000, 30000}, passes: 10000, quota: 20},
 		"on the next day too":       {refused: []float64{0, 600, 1200, 2400, 10000, 30000}, after: Answer{Verdict: Refused}, quota: 20},
+		"though some remained":      {refused: []float64{0, 600, 1200, 2400, 10000, 30000}, told: true, quota: 20},
 		"once":                      {refused: []float64{30000}, quota: 20},
 		"or by another limit's end": {limits: []Limit{{Name: "other", Quota: 100, Provenance: Configured, Window: Window{Kind: Calendar, Unit: Week}}}, refused: []float64{0, 600, 1200, 2400, 10000, 30000}, quota: 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSteps(t, append(c.limits, configuredDay(20, false))...)
 			s.use(1, 1, appCall)
-			s.use(nextDay(1), 8, appCall)
+			s.use(nextDay(1), 7, appCall)
+			last := Answer{}
+			if c.told {
+				last = numbers(20, 12)
+			}
+			s.settle(nextDay(1), s.takeFor(nextDay(1), appCall), last)
 			for _, sec := range c.refused {
 				a := Answer{Verdict: Refused}
 				if sec != 0 && sec == c.passes {

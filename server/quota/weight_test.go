@@ -236,6 +236,27 @@ func TestWeightIsShown(t *testing.T) {
 	s.available(8, "app", 945)
 }
 
+// What was on its way when it was learned what calls weigh, and was charged less, is
+// not taken for others'.
+func TestWeightOfCallsInFlight(t *testing.T) {
+	limit := fixed(1000, time.Hour)
+	limit.Per = Parts{User: true}
+	s := newSteps(t, limit)
+	told := func(left int64) Answer { return numbersReset(1000, left, 50*time.Minute) }
+	flight := s.takeFor(0, member(2))
+	for i := range int64(agreeingGaps + 2) {
+		s.settle(1, s.takeFor(0.5, member(1)), told(995-5*i))
+	}
+	if got := s.bucketFor(member(1)).LearnedCosts(); len(got) != 1 || got[0].Cost != 5 {
+		t.Fatalf("learned %+v", got)
+	}
+	s.settle(1.2, flight, told(995))
+	b := s.bucketFor(member(2))
+	if b.drift() != nil || b.lost != 4 {
+		t.Errorf("others took %d of what one call did, lost %d", b.drift().others(), b.lost)
+	}
+}
+
 // What is declared is not learned: by the caller, or by the rules.
 func TestDeclaredWeightsStand(t *testing.T) {
 	rules := &Rules{API: "api", Limits: []Limit{fixed(1000, time.Hour)}, Costs: []EndpointCost{{Endpoint: "GET /declared", Unit: Requests, Cost: 2}}}

@@ -257,3 +257,52 @@ func TestNamedLimitsAreApart(t *testing.T) {
 		t.Errorf("the other limit is %v, of %d", b.state, b.quota)
 	}
 }
+
+// Whose a refusal without a word may be where calls of many users and endpoints are
+// made: of the first group, unless only the second is closed already, or only the first
+// has been served since it was last refused.
+func TestWhomARefusalMeans(t *testing.T) {
+	const long = trusted
+	for name, tc := range map[string]struct {
+		oneShut, otherShut       bool
+		oneCleared, otherCleared bool
+		ago                      time.Duration
+		other                    bool
+	}{
+		"nobody is closed":             {},
+		"the first is":                 {oneShut: true},
+		"only the second is":           {otherShut: true, other: true},
+		"both are":                     {oneShut: true, otherShut: true},
+		"the first was served":         {oneCleared: true, other: true},
+		"long ago":                     {oneCleared: true, ago: long},
+		"both were":                    {oneCleared: true, otherCleared: true},
+		"both closed, one was served":  {oneShut: true, otherShut: true, oneCleared: true, other: true},
+		"only what is closed was":      {oneShut: true, oneCleared: true},
+		"only the second was served":   {otherCleared: true},
+		"the second is closed, served": {otherShut: true, otherCleared: true, other: true},
+	} {
+		l := NewLedger(&Rules{API: "api"}, 1)
+		l.bareOfMany = true
+		now := at(epoch).add(time.Hour)
+		one, other := l.gate(now, call, Parts{User: true}), l.gate(now, call, Parts{Endpoint: true})
+		set := func(b *Bucket, shut, cleared bool) {
+			b.closure, b.doubt().governor = &closure{began: now.add(-tc.ago), cleared: cleared}, &governor{}
+			if shut {
+				b.state = Cooling
+			}
+		}
+		set(one, tc.oneShut, tc.oneCleared)
+		set(other, tc.otherShut, tc.otherCleared)
+		s := &answerState{scope: &call}
+		s.now = now
+		if got := l.whom(s, Parts{User: true}, Parts{Endpoint: true}); got != one && got != other || (got == other) != tc.other {
+			t.Errorf("%s: %v is held", name, got.Key())
+		}
+		if (one.governor() == nil) != tc.other || other.governor() == nil {
+			t.Errorf("%s: it is held to a rate no more: %v, %v", name, one.governor() == nil, other.governor() == nil)
+		}
+		if tc.other && one.cleared {
+			t.Errorf("%s: the next refusal is not its own either", name)
+		}
+	}
+}
