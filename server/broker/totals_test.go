@@ -298,3 +298,31 @@ func stands(t testing.TB, a broker.Acquired, want ...broker.Stand) {
 		t.Errorf("it stood at %+v, want %+v", a.Stands, want)
 	}
 }
+
+// Users who made a call each are forgotten though nobody calls any more: by the timer.
+func TestUsersAreForgottenInSilence(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const users = 3000
+		b := open(t, broker.Config{}, every("user", perUser, 100, 240*time.Hour))
+		for i := range users {
+			a := b.granted(ask(fmt.Sprint("u", i)))
+			b.report(a, response(200))
+			time.Sleep(time.Minute)
+		}
+		if n := b.buckets(); n < users {
+			t.Fatalf("%d buckets", n)
+		}
+		time.Sleep(14 * 24 * time.Hour)
+		if n := b.buckets(); n > 1024 {
+			t.Errorf("%d buckets are left of %d users", n, users)
+		}
+	})
+}
+
+// buckets is how many are kept.
+func (b *bench) buckets() (n int64) {
+	for _, l := range b.Totals().Limits {
+		n += l.Buckets
+	}
+	return n
+}

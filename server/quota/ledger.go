@@ -97,8 +97,9 @@ type Ledger struct {
 	// there was none.
 	ghostsUntil instant
 	// swept is how many buckets the last sweep left, agesAt when they grow older next.
-	swept  int
-	agesAt instant
+	swept    int
+	agesAt   instant
+	sweeping sweeping
 }
 
 // NewLedger makes the ledger of one application of the rules' API. The seed makes
@@ -298,7 +299,10 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 	if len(l.ghosts) > 0 {
 		next = earlier(next, l.ghosts[0].until)
 	}
-	if l.size > few {
+	switch {
+	case len(l.sweeping.left) > 0:
+		next = t
+	case l.size > few:
 		next = earlier(next, l.agesAt)
 	}
 	return next.time()

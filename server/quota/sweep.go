@@ -2,13 +2,15 @@ package quota
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
 // Bounds of what is kept of users and endpoints that nobody calls for any more.
 const (
-	// few is how many buckets may stay, whatever they are.
-	few = 1024
+	// few is how many buckets may stay, whatever they are, sweepStep how many are looked
+	// at together.
+	few, sweepStep = 1024, 256
 	// ageEvery is how often buckets grow older. One of age ageUnused was not granted
 	// anything for a day, as long as a restart knows of what is over. One of
 	// ageUnlearned was not for as long as it knows what was learned, which is longer
@@ -23,54 +25,82 @@ const (
 // nameOther is the limit that counts what happened to limits that are forgotten.
 const nameOther = "other"
 
+// sweeping is a sweep under way: a part of it comes with each step, so that nobody waits
+// for all of it.
+type sweeping struct {
+	// left are the buckets that are still to be looked at, from how many there were.
+	left []*Bucket
+	from int
+	// older says that they grow older.
+	older bool
+}
+
 // sweep drops what nobody needs to know: see [Bucket.idle] and [Bucket.outlived]. It
 // runs when there are twice as many buckets as it left the last time, and once a day.
 func (l *Ledger) sweep(now instant) {
-	grown, older := l.size >= 2*l.swept+few, now >= l.agesAt
-	if !grown && !older {
+	s := &l.sweeping
+	if len(s.left) == 0 && !l.beginSweep(now) {
 		return
 	}
-	if older {
-		l.agesAt = now.add(ageEvery)
-	}
-	for _, f := range l.families {
-		before := len(f.kins)
-		for _, k := range f.kins {
-			if grown || l.size > few {
-				l.sweepKin(now, k, older)
-			}
-			if older && k.empty() {
-				k.older()
-			}
+	todo := s.left[max(0, len(s.left)-sweepStep):]
+	for _, b := range todo {
+		if b.dropped {
+			continue
 		}
-		if len(f.kins) < before/2 {
-			f.kins = maps.Clone(f.kins) // a map does not shrink
-		}
-	}
-	for _, c := range l.claims {
-		maps.DeleteFunc(c.parents, func(_ Scope, b *Bucket) bool { return !b.end.known() || now >= b.turnsAt() })
-	}
-	if older {
-		l.queued, l.wanting = maps.Clone(l.queued), maps.Clone(l.wanting)
-	}
-	l.swept = l.size
-	l.replan()
-}
-
-// sweepKin drops those of the kin's buckets of which nothing need be known.
-func (l *Ledger) sweepKin(now instant, k *kin, older bool) {
-	before := len(k.users)
-	for b := range k.all {
-		if b.advance(now); older {
+		if b.advance(now); s.older {
 			b.older(now)
 		}
 		if b.idle() || b.outlived(now) {
 			l.drop(b)
 		}
 	}
-	if len(k.users) < before/2 {
-		k.users = maps.Clone(k.users)
+	clear(todo)
+	if s.left = s.left[:len(s.left)-len(todo)]; len(s.left) == 0 {
+		l.endSweep(now)
 	}
+}
+
+// beginSweep reports whether it is time to sweep.
+func (l *Ledger) beginSweep(now instant) bool {
+	grown, older := l.size >= 2*l.swept+few, now >= l.agesAt
+	if !grown && !older {
+		return false
+	}
+	l.sweeping = sweeping{older: older, from: l.size}
+	if older {
+		l.agesAt = now.add(ageEvery)
+	}
+	if grown || l.size > few {
+		l.sweeping.left = slices.AppendSeq(make([]*Bucket, 0, l.size), l.all)
+	}
+	return true
+}
+
+// endSweep drops what is left of kins that have no buckets, and of maps that were much
+// larger, which do not shrink.
+func (l *Ledger) endSweep(now instant) {
+	shrunk := l.size < l.sweeping.from/2
+	for _, f := range l.families {
+		for _, k := range f.kins {
+			if l.sweeping.older && k.empty() {
+				k.older()
+			}
+			if shrunk {
+				k.users = maps.Clone(k.users)
+			}
+		}
+		if shrunk {
+			f.kins = maps.Clone(f.kins)
+		}
+	}
+	for _, c := range l.claims {
+		maps.DeleteFunc(c.parents, func(_ Scope, b *Bucket) bool { return !b.end.known() || now >= b.turnsAt() })
+	}
+	if l.sweeping.older {
+		l.queued, l.wanting = maps.Clone(l.queued), maps.Clone(l.wanting)
+	}
+	l.sweeping, l.swept = sweeping{}, l.size
+	l.replan()
 }
 
 // fold forgets the limits that responses told of and that are gone, but for what

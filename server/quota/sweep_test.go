@@ -279,9 +279,18 @@ func attempt(l *Ledger, now time.Time, s Scope) (d Decision) {
 	return d
 }
 
+// advance does what time does, with all of a sweep.
+func advance(l *Ledger, now time.Time) {
+	for l.Advance(now); len(l.sweeping.left) > 0; l.Advance(now) {
+		if wake := l.Wake(now); wake.After(now) {
+			panic("the sweep is left where it is")
+		}
+	}
+}
+
 // pass does what a broker does after each step.
 func pass(l *Ledger, now time.Time) {
-	l.Advance(now)
+	advance(l, now)
 	l.Reserved(now, l.Wanted(now))
 	l.Opened()
 	l.Changed()
