@@ -294,7 +294,7 @@ func TestReportOfASweptBucket(t *testing.T) {
 		}
 	}
 	s.l.Changed()
-	advance(s.l, at0(90))
+	sweepAll(s.l, at0(90))
 	if b := late.charges[0].bucket; !b.dropped {
 		t.Fatalf("the bucket was not swept: %+v", *b)
 	}

@@ -279,8 +279,8 @@ func attempt(l *Ledger, now time.Time, s Scope) (d Decision) {
 	return d
 }
 
-// advance does what time does, with all of a sweep.
-func advance(l *Ledger, now time.Time) {
+// sweepAll does what time does, with all of a sweep.
+func sweepAll(l *Ledger, now time.Time) {
 	for l.Advance(now); len(l.sweeping.left) > 0; l.Advance(now) {
 		if wake := l.Wake(now); wake.After(now) {
 			panic("the sweep is left where it is")
@@ -290,7 +290,7 @@ func advance(l *Ledger, now time.Time) {
 
 // pass does what a broker does after each step.
 func pass(l *Ledger, now time.Time) {
-	advance(l, now)
+	sweepAll(l, now)
 	l.Reserved(now, l.Wanted(now))
 	l.Opened()
 	l.Changed()
