@@ -80,6 +80,47 @@ func TestRestartKeepsTheDay(t *testing.T) {
 	})
 }
 
+// What calls were learned to cost is in the file, whether the broker was stopped or died.
+func TestRestartKeepsLearnedCosts(t *testing.T) {
+	for _, stops := range []bool{true, false} {
+		path := inTemp(t)
+		synctest.Test(t, func(t *testing.T) {
+			const limit, weight = 1000, 5
+			store := open(t, path)
+			b := brokerOn(t, store, limit)
+			for i := range 12 {
+				a, err := b.Acquire(t.Context(), ask("app"))
+				must(t, err)
+				told := []dialect.Field{{Name: "x-ratelimit-limit", Value: fmt.Sprint(limit)}, {Name: "x-ratelimit-remaining", Value: fmt.Sprint(limit - weight*(i+1))}}
+				_, err = b.Report(t.Context(), broker.ReportRequest{PermitID: a.Permit.ID, Caller: "svc", Response: dialect.Response{Status: 200, Headers: told}})
+				must(t, err)
+				time.Sleep(time.Second)
+			}
+			before := learned(t, b)
+			if stops {
+				must(t, b.Close(t.Context()))
+			}
+			must(t, store.Close())
+			store = open(t, path)
+			b = brokerOn(t, store, limit)
+			grants(t, b, 1)
+			if after := learned(t, b); len(before) != 1 || len(after) != 1 || before[0].Cost != weight || after[0].Cost != weight {
+				t.Errorf("stops %v: learned %+v, and after the restart %+v", stops, before, after)
+			}
+			must(t, b.Close(t.Context()))
+			must(t, store.Close())
+		})
+	}
+}
+
+// learned is what calls were learned to cost.
+func learned(t *testing.T, b *broker.Broker) []quota.LearnedCost {
+	t.Helper()
+	e, err := b.Explain(t.Context(), broker.ExplainRequest{Scope: ask("app").Scope})
+	must(t, err)
+	return e.Buckets[0].Costs
+}
+
 // BenchmarkReserve is one write after the other, and many at once, which share
 // commits: what a commit costs is what the disk takes to make it durable.
 func BenchmarkReserve(b *testing.B) {
