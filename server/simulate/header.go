@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -206,7 +207,10 @@ func (r *rule) seconds(now int64) int64 {
 		began, ends := r.bounds(now)
 		return (ends - began) / int64(time.Second)
 	}
-	return int64((w.Fixed + w.Sliding + w.Counter + w.Refill) / time.Second)
+	if w.Refill > 0 { // the time in which all comes back
+		return int64(w.Refill.Seconds() * float64(cmp.Or(w.Burst, r.Quota)) / float64(r.Quota))
+	}
+	return int64((w.Fixed + w.Sliding + w.Counter) / time.Second)
 }
 
 // sentence is LinkedIn's text of a 429.
