@@ -55,26 +55,34 @@ type asking struct {
 	unsure, unread bool
 	// known is true once the finding has the bucket.
 	known bool
+	// hit is true once a call of this window was refused.
+	hit bool
 }
 
 // undeclared reports whether the kind of the bucket's window is to be found out.
 func (b *Bucket) undeclared() bool {
 	w := &b.rule.Window
-	return !b.gate && (w.Kind == Unstated || w.Kind == Fixed && !w.Aligned && !w.FirstUse && !b.short())
+	return !b.gate && (w.Kind == Unstated || w.Kind == Fixed && !w.Aligned && !w.FirstUse && (!b.short() || b.unsaid()))
 }
 
 // found is what answers show so far; nil when they have shown nothing.
 func (b *Bucket) found() *finding { return b.family.finding }
 
+// unsaid reports whether nobody said that the bucket's windows are fixed: an upstream
+// tells their length alone.
+func (b *Bucket) unsaid() bool {
+	return b.rule.Window.Kind == Unstated || b.rule.Provenance == Told
+}
+
 // asks reports whether a turn of the bucket is to be asked about: where nobody said
 // that its windows are fixed, or answers show that they are not.
 func (b *Bucket) asks() bool {
 	f := b.found()
-	if f == nil || !b.undeclared() || b.logged() && !b.fleeting() {
+	if f == nil || !b.undeclared() || b.logged() && !b.unsaid() {
 		return false
 	}
 	doubts := doubtWeighs * f.rolling()
-	return f.whole < doubts || b.rule.Window.Kind == Unstated && f.whole+f.silent < sureAfter+doubts
+	return f.whole < doubts || b.unsaid() && f.whole+f.silent < sureAfter+doubts
 }
 
 // rolls reports whether the bucket has no windows at whose end all is back.
@@ -105,12 +113,28 @@ func (b *Bucket) turnUnsure(now instant) {
 // windowEnded notes that the bucket's window, whose end is still known, has ended;
 // last is when the one before did.
 func (b *Bucket) windowEnded(last span) {
+	if b.hit && b.undeclared() && b.unsaid() && b.n < b.quota-b.quota/10 {
+		b.fellShort()
+	}
 	b.asking = asking{unread: true, known: b.known}
 	if f := b.found(); f != nil && b.end.known() {
 		if f.ended = b.end; last.known() {
 			f.step(last, b.rule.Window.period())
 		}
 	}
+}
+
+// fellShort notes that calls of the window were refused that our own count left room
+// for: not all was back when it began, whatever was seen before. Nor does anybody know
+// what its end brings.
+func (b *Bucket) fellShort() {
+	f := b.found()
+	if f == nil {
+		f = &finding{since: b.turned}
+		b.family.finding = f
+	}
+	f.part, f.whole = f.part+1, 0
+	b.turns = false
 }
 
 // step notes how far the end lies from the last: a number of periods, or not.

@@ -170,3 +170,40 @@ func TestAskingIsPaced(t *testing.T) {
 	}
 	s.denied(13.2, Exhausted)
 }
+
+// policy is an answer that tells a limit by its name, with the length of its windows.
+func policy(remaining int64, reset time.Duration) Answer {
+	a := each(numbersReset(10, remaining, reset), "policy")
+	a.Observations[0].Window = Window{Kind: Fixed, Period: 10 * time.Second}
+	return a
+}
+
+// An upstream that tells how long a window is does not say that all is back at its end:
+// its first turns ask, and those after calls were refused that our own count left room
+// for, however many there were before; one that is declared asks nothing.
+func TestToldWindowsAskAtTheirTurns(t *testing.T) {
+	s := newSteps(t)
+	open := func(sec float64, want bool) {
+		t.Helper()
+		p := s.take(sec)
+		if !want {
+			s.denied(sec, Probing)
+		} else {
+			s.settle(sec+0.1, s.take(sec), policy(8, 9*time.Second))
+		}
+		s.settle(sec+0.2, p, policy(9, 9*time.Second))
+	}
+	s.settle(0.1, s.take(0), policy(9, 10*time.Second))
+	open(11.5, false)
+	open(22, false)
+	open(33, true)
+	s.settle(34.1, s.take(34), refused(policy(0, 8*time.Second)))
+	open(44, false)
+	if b := s.bucketOf("policy"); b.state != Ramping {
+		t.Errorf("%v after a refusal that came too early, want a probe and a ramp", b.state)
+	}
+	declared := newSteps(t, Limit{Name: "policy", Quota: 10, Provenance: Configured, Window: Window{Kind: Fixed, Period: 10 * time.Second}})
+	declared.settle(0.1, declared.take(0), policy(9, 10*time.Second))
+	declared.take(11.5)
+	declared.take(11.5)
+}

@@ -375,6 +375,7 @@ func (b *Bucket) answered(w *news) {
 // asks then.
 func (b *Bucket) shut(now instant, r refusal) bool {
 	period, certain := b.rule.Window.period(), r.by != Predicted
+	b.hit = b.hit || certain && r.granted >= b.turned
 	switch {
 	case !b.logged() && b.end.known():
 		r.turns = certain && r.until <= b.turnsAt() && !b.found().rolls()
