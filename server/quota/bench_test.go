@@ -125,13 +125,12 @@ func BenchmarkManyUsers(b *testing.B) {
 }
 
 // What each of a million buckets takes of memory, with all that the ledger keeps
-// for it: where nothing was told, and where a response told each its numbers.
+// for it.
 func BenchmarkBucketBytes(b *testing.B) {
-	told := numbersReset(0, MaxQuota-1, 12*time.Hour)
-	for name, a := range map[string]Answer{"silent": {}, "told": told} {
-		b.Run(name, func(b *testing.B) {
+	for _, f := range fleets() {
+		b.Run(f.name, func(b *testing.B) {
 			for b.Loop() {
-				b.ReportMetric(bucketBytes(b, 1_000_000, 1, ofUser, Parts{User: true, Endpoint: true}, a), "B/bucket")
+				b.ReportMetric(f.bytes(b, 1_000_000), "B/bucket")
 			}
 		})
 	}

@@ -52,17 +52,15 @@ type Bucket struct {
 	// kind is what only some kinds of window need; nil for one that only turns, at
 	// an end that is told or declared, as most do.
 	kind *kindState
-	// doubts is nil while there are none.
-	doubts *doubts
 	// lesson is nil for a bucket that learns nothing by its own count.
 	lesson *lesson
+	// rare is what few buckets need at a time; nil for one that needs none of it.
+	rare *rare
 }
 
 // ledgerState is what the ledger keeps with each bucket.
 type ledgerState struct {
 	chunks
-	// want is the cost of the first of those who wait.
-	want int64
 	// reserved is how much of this window the store has confirmed, settled how
 	// much of that it was told the upstream has counted.
 	reserved, settled int64
@@ -185,7 +183,7 @@ func (b *Bucket) elapse(now instant) {
 	}
 	b.cooldown.advance(now)
 	if b.governor() != nil && b.governor().over(now) {
-		b.doubts.governor = nil
+		b.doubt().governor = nil
 	}
 }
 
@@ -226,7 +224,7 @@ func (b *Bucket) decideLeft(now instant, cost, left int64) (why Reason, retry in
 // ordinary reports whether nothing but what is left decides, which is never more than
 // a quota, and nobody waits for it.
 func (b *Bucket) ordinary() bool {
-	return b.state == Open && b.queued == 0 && b.quota > 0 && !b.unsure && b.doubts == nil
+	return b.state == Open && b.queued == 0 && b.quota > 0 && !b.unsure && b.rare == nil
 }
 
 // retryAt is when an exhausted bucket could allow a call of this cost.
@@ -265,7 +263,7 @@ func (b *Bucket) probeDue(now instant, cost int64) bool {
 	if b.doubted().probeAt == 0 {
 		b.probeSoon(now)
 	}
-	return now >= b.doubts.probeAt
+	return now >= b.doubted().probeAt
 }
 
 // probeSoon paces probes from the start: the first after a second.
@@ -275,15 +273,15 @@ func (b *Bucket) probeSoon(now instant) {
 }
 
 func (b *Bucket) stopProbes() {
-	if b.doubts != nil {
-		b.doubts.probeAt, b.doubts.probeWait = 0, 0
+	if d := b.doubts(); d != nil {
+		d.probeAt, d.probeWait = 0, 0
 	}
 }
 
 // grant charges a call. The bucket must have allowed it, with so much left.
 func (b *Bucket) grant(now instant, cost, left int64) {
 	b.tally.Granted++
-	if left < cost || b.state != Open || b.quota == 0 || b.kind != nil || b.doubts != nil || b.unsure {
+	if left < cost || b.state != Open || b.quota == 0 || b.kind != nil || b.rare != nil || b.unsure {
 		b.grantOnTrial(now, cost, left)
 	}
 	b.o += cost
@@ -334,8 +332,8 @@ func (b *Bucket) ungrant(cost int64) {
 func (b *Bucket) release(now, granted instant, cost int64) {
 	b.tally.Released++
 	b.ungrant(cost)
-	if b.doubts != nil {
-		b.doubts.nextAsk = now
+	if d := b.doubts(); d != nil {
+		d.nextAsk = now
 	}
 	b.cooldown.heard(now, granted, false)
 }
@@ -376,7 +374,7 @@ func (b *Bucket) spend(now instant, cost int64) {
 // heardLate notes the answer to a call that had lapsed in this window: it is lost no
 // more.
 func (b *Bucket) heardLate(w *news) {
-	if d := b.doubts; d != nil {
+	if d := b.doubts(); d != nil {
 		d.lapsed -= min(d.lapsed, w.late)
 		d.unheard -= min(d.unheard, w.late)
 	}
@@ -390,7 +388,7 @@ func (b *Bucket) heardLate(w *news) {
 // call was granted.
 func (b *Bucket) cover(a int64) {
 	b.aCov = max(b.aCov, a)
-	if d := b.doubts; d != nil {
+	if d := b.doubts(); d != nil {
 		d.lapsed, d.unheard = min(d.lapsed, b.a-b.aCov), min(d.unheard, b.a-b.aCov)
 	}
 }

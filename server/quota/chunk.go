@@ -32,8 +32,9 @@ func (b *Bucket) chunk() int64 {
 // wanted is how much to reserve beyond what is spent: a chunk, or what those who
 // wait at the bucket want, within the bounds of a chunk but for the first of them.
 func (b *Bucket) wanted() int64 {
-	all := min(b.want, b.quota) * int64(max(1, min(b.queued, 20)))
-	return max(b.chunk(), b.want, min(all, b.quota/20))
+	want := b.want()
+	all := min(want, b.quota) * int64(max(1, min(b.queued, 20)))
+	return max(b.chunk(), want, min(all, b.quota/20))
 }
 
 // pace takes the pace of the grants when a reservation is confirmed; before is

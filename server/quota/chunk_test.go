@@ -62,7 +62,8 @@ func TestChunkHasRoomForTheQueue(t *testing.T) {
 		cost   int64
 		want   int64
 	}{{0, 1, 10}, {1, 1, 10}, {20, 1, 20}, {1_000, 1, 20}, {30, 3, 50}, {2, 700, 700}, {math.MaxInt32, 1 << 40, 1 << 40}} {
-		b.queued, b.want = tt.queued, tt.cost
+		b.queued = tt.queued
+		b.wants(tt.cost)
 		if got := b.wanted(); got != tt.want {
 			t.Errorf("%d wait for %d each: %d is reserved, want %d", tt.queued, tt.cost, got, tt.want)
 		}

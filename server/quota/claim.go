@@ -365,6 +365,9 @@ func (b *Bucket) replace(now instant, other *Bucket) {
 		heard := *other.hearsay
 		b.hearsay = &heard
 	}
+	if r := other.rare; r != nil && r.unsaid != (unsaid{}) {
+		b.need().unsaid = r.unsaid
+	}
 	if other.drift() != nil {
 		b.doubt().drift = other.drift()
 	}

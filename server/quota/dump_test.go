@@ -30,9 +30,10 @@ func decisive(l *Ledger) string {
 	var b strings.Builder
 	for _, bucket := range sorted(l) {
 		c := *bucket
-		doubts := c.doubted()
+		rare, doubts := rareOf(bucket), c.doubted()
 		doubts.probeAt, doubts.probeWait, doubts.supposed = 0, 0, false
-		c.doubts = &doubts
+		rare.doubts, rare.edge, rare.more = &doubts, nil, 0
+		c.rare = &rare
 		if c.cooldown = c.clone(); c.closure != nil {
 			c.left = 0
 		}
@@ -45,7 +46,7 @@ func decisive(l *Ledger) string {
 				kind.counter = &counter
 			}
 		}
-		c.want, c.end, c.edge = 0, span{}, nil
+		c.end = span{}
 		dumpBucket(&b, c)
 	}
 	for p := range l.permits.all {
@@ -58,8 +59,8 @@ func decisive(l *Ledger) string {
 
 func dumpBucket(w *strings.Builder, b Bucket) {
 	fmt.Fprintf(w, "%s of %v: %+v ", b.rule.Name, b.Key(), b.tally)
-	if b.edge != nil {
-		fmt.Fprintf(w, "edge %+v ", *b.edge)
+	if e := b.edge(); e != nil {
+		fmt.Fprintf(w, "edge %+v ", *e)
 	}
 	if b.last != nil {
 		fmt.Fprintf(w, "last %+v ", *b.last)
@@ -78,10 +79,19 @@ func dumpBucket(w *strings.Builder, b Bucket) {
 		}
 		fmt.Fprintf(w, "kind %+v ", kindState{asOf: k.asOf, own: k.own, told: k.told, firstUse: k.firstUse})
 	}
-	fmt.Fprintf(w, "doubts %+v hearsay %+v ", b.doubted(), b.heardOf())
+	rare := rareOf(&b)
+	fmt.Fprintf(w, "doubts %+v hearsay %+v unsaid %+v want %d ", b.doubted(), b.heardOf(), rare.unsaid, b.want())
 	b.kin, b.user = nil, ""
-	b.edge, b.last, b.closure, b.doubts, b.hearsay, b.kind = nil, nil, nil, nil, nil, nil
+	b.last, b.closure, b.rare, b.hearsay, b.kind = nil, nil, nil, nil, nil
 	fmt.Fprintf(w, "%+v\n", b)
+}
+
+// rareOf is what the bucket rarely needs.
+func rareOf(b *Bucket) rare {
+	if b.rare == nil {
+		return rare{}
+	}
+	return *b.rare
 }
 
 func sorted(l *Ledger) []*Bucket {

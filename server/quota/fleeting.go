@@ -22,7 +22,7 @@ func (b *Bucket) holdFleeting(w *news) {
 		return
 	}
 	b.kind, b.told = &kindState{asOf: w.now, log: &slidingLog{}}, false
-	b.hearOf().longest = w.reset.hi.sub(w.now)
+	b.need().longest = w.reset.hi.sub(w.now)
 	b.keep(w.now, b.n)
 }
 
@@ -31,8 +31,8 @@ func (b *Bucket) holdFleeting(w *news) {
 // was not over.
 func (b *Bucket) feelFleeting(w *news) {
 	if soon(w.now, w.reset) {
-		h := b.hearOf()
-		h.longest = max(h.longest, w.reset.hi.sub(w.now))
+		r := b.need()
+		r.longest = max(r.longest, w.reset.hi.sub(w.now))
 	}
 	if w.remaining == Unknown || b.quota == 0 {
 		return

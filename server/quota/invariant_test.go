@@ -126,7 +126,7 @@ func (h *history) take(d dice) {
 	for i, b := range route {
 		b.advance(at(h.now))
 		cost, _ := h.l.costOf(b, r.Scope.Endpoint, r.Costs)
-		probes[i] = b.gate || b.state == ProbingState || b.quota == 0 || b.tryDue(at(h.now), cost) || b.doubted().probeAt != 0 && at(h.now) >= b.doubts.probeAt
+		probes[i] = b.gate || b.state == ProbingState || b.quota == 0 || b.tryDue(at(h.now), cost) || b.doubted().probeAt != 0 && at(h.now) >= b.doubted().probeAt
 	}
 	before := ""
 	if d.roll(8) == 0 {

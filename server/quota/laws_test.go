@@ -355,12 +355,12 @@ func (h *history) stillWaits(w *waiter) {
 	if d := h.l.Check(h.now, w.request); d.Allowed() && counts {
 		h.Fatalf("L1: nobody woke the one who waits at %s: %+v", w.bucket.Name(), *w.bucket)
 	}
-	_, retry, _ := w.bucket.decide(at(h.now), w.bucket.want)
+	_, retry, _ := w.bucket.decide(at(h.now), w.bucket.want())
 	wake := at(h.l.Wake(h.now))
 	if retry != 0 && (wake == 0 || wake > retry) {
 		h.Fatalf("L1: %s opens at %v, and the ledger looks again at %v", w.bucket.Name(), retry.time().Sub(epoch), wake.time().Sub(epoch))
 	}
-	if why, _, _ := w.bucket.decide(at(h.now), w.bucket.want); why == Exhausted && retry == 0 && w.bucket.o == 0 && w.bucket.available() >= w.bucket.want {
+	if why, _, _ := w.bucket.decide(at(h.now), w.bucket.want()); why == Exhausted && retry == 0 && w.bucket.o == 0 && w.bucket.available() >= w.bucket.want() {
 		h.Fatalf("L1: %s holds back what it has, and nothing is on its way: %+v", w.bucket.Name(), *w.bucket)
 	}
 }

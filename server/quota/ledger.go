@@ -187,7 +187,7 @@ func (l *Ledger) decide(now instant, route []*Bucket, r *Request, d *Decision) {
 			q.cost, q.guessed = l.costOf(b, r.Scope.Endpoint, r.Costs)
 		}
 		l.asked[i] = q
-		if b.ordinary() && q.left >= q.cost && !b.unreserved(q.cost, q.left) {
+		if b.ordinary() && q.left >= q.cost && b.reservedFor(q.cost, q.left) {
 			continue // there is nothing that decideOne could say
 		}
 		why, retry, firm := l.decideOne(now, b, r, &l.asked[i])
@@ -223,7 +223,8 @@ func (l *Ledger) decideOne(now instant, b *Bucket, r *Request, q *asked) (Reason
 func (l *Ledger) note(route []*Bucket, d *Decision, r *Request) {
 	b := d.Bucket
 	if b.queued == 0 || r.Turn == b {
-		b.want, _ = l.costOf(b, r.Scope.Endpoint, r.Costs)
+		cost, _ := l.costOf(b, r.Scope.Endpoint, r.Costs)
+		b.wants(cost)
 	}
 	switch {
 	case d.Reason == Reserving:
@@ -265,7 +266,9 @@ func (l *Ledger) Advance(now time.Time) {
 	t := at(now)
 	l.overdue(t)
 	l.warm(t)
-	l.attend(t)
+	if len(l.queued) > 0 {
+		l.attend(t)
+	}
 	l.sweep(t)
 }
 
@@ -273,7 +276,7 @@ func (l *Ledger) Advance(now time.Time) {
 func (l *Ledger) attend(now instant) {
 	for b := range l.queued {
 		b.advance(now)
-		if why, _, _ := b.decide(now, b.want); why == NoReason && l.heldUntil(now, b) == 0 {
+		if why, _, _ := b.decide(now, b.want()); why == NoReason && l.heldUntil(now, b) == 0 {
 			l.open(b)
 		}
 	}
@@ -311,7 +314,7 @@ func (l *Ledger) Wake(now time.Time) time.Time {
 // servesAt is when time alone lets the first of those who wait at the bucket try
 // again; zero when it never does.
 func (l *Ledger) servesAt(now instant, b *Bucket) instant {
-	why, retry, _ := b.decide(now, b.want)
+	why, retry, _ := b.decide(now, b.want())
 	held := l.heldUntil(now, b)
 	_, writes := l.wanting[b]
 	switch {
@@ -319,7 +322,7 @@ func (l *Ledger) servesAt(now instant, b *Bucket) instant {
 		return retry
 	case held != 0:
 		return held
-	case writes && b.unreserved(b.want, b.available()):
+	case writes && b.unreserved(b.want(), b.available()):
 		return 0 // it waits for the store
 	}
 	return now

@@ -159,7 +159,7 @@ func (b *Bucket) holds() time.Duration {
 	if p := b.rule.Window.Period; p > 0 {
 		return p
 	}
-	return b.heardOf().longest
+	return b.longest()
 }
 
 // feelOthers notes whether the upstream counted more than we can have sent.

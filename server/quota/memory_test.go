@@ -23,21 +23,45 @@ func TestTakeSettleAllocatesNothing(t *testing.T) {
 	}
 }
 
-// bucketBytes is what the ledger keeps on the heap for each of n buckets, in which
-// a call each was granted and settled, in each of so many windows.
-func bucketBytes(t testing.TB, n, windows int, scope func(i int) Scope, per Parts, a Answer) float64 {
+// fleet is very many buckets, of each of which a call was granted and settled in each
+// of so many windows; most is how many bytes one may take of a hundred thousand.
+type fleet struct {
+	name    string
+	windows int
+	scope   func(i int) Scope
+	per     Parts
+	answer  Answer
+	most    float64
+}
+
+// fleets are those whose answers tell nothing, and those that are told their numbers.
+func fleets() []fleet {
+	user, endpoint := Parts{User: true, Endpoint: true}, Parts{Endpoint: true}
+	told := numbersReset(0, MaxQuota-1, 12*time.Hour)
+	return []fleet{
+		{"by user", 1, ofUser, user, Answer{}, 310},
+		{"by user, told", 1, ofUser, user, told, 340},
+		{"by user, second window", 2, ofUser, user, Answer{}, 360},
+		{"by user, told, second window", 2, ofUser, user, told, 390},
+		{"by endpoint", 1, ofEndpoint, endpoint, Answer{}, 380},
+		{"by endpoint, told", 1, ofEndpoint, endpoint, told, 410},
+	}
+}
+
+// bytes is what the ledger keeps on the heap for each of n buckets.
+func (f *fleet) bytes(t testing.TB, n int) float64 {
 	// What of a scope lives on is to be the ledger's own.
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	rules := &Rules{API: "api", Limits: benchLimits(1)}
-	rules.Limits[0].Per = per
+	rules.Limits[0].Per = f.per
 	l := NewLedger(rules, 1)
 	var room Permit
-	for day := range windows {
+	for day := range f.windows {
 		now := epoch.AddDate(0, 0, day)
 		for i := range n {
-			l.Settle(now, grant(t, l, now, scope(i), &room), a)
+			l.Settle(now, grant(t, l, now, f.scope(i), &room), f.answer)
 			if i%1024 == 0 {
 				l.Changed()
 			}
@@ -62,32 +86,17 @@ func ofEndpoint(i int) Scope {
 	return Scope{API: "api", App: "app", User: "u", Endpoint: fmt.Sprintf("GET /v2/people/%08d", i)}
 }
 
-// A bucket takes at most 400 bytes, whatever it was told. One of an endpoint of its
-// own has a kin of its own too, one that has seen a window end remembers that.
+// A bucket takes no more than 400 bytes, whatever it was told, but for one of an endpoint
+// of its own, which has a kin of its own too. One that has seen a window end remembers that.
 func TestBucketBytes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes 600 000 buckets")
 	}
-	told := numbersReset(0, MaxQuota-1, 12*time.Hour)
-	for _, tt := range []struct {
-		name    string
-		windows int
-		scope   func(int) Scope
-		per     Parts
-		answer  Answer
-		most    float64
-	}{
-		{"by user", 1, ofUser, Parts{User: true, Endpoint: true}, Answer{}, 400},
-		{"by user, told", 1, ofUser, Parts{User: true, Endpoint: true}, told, 400},
-		{"by user, second window", 2, ofUser, Parts{User: true, Endpoint: true}, Answer{}, 400},
-		{"by user, told, second window", 2, ofUser, Parts{User: true, Endpoint: true}, told, 440},
-		{"by endpoint", 1, ofEndpoint, Parts{Endpoint: true}, Answer{}, 400},
-		{"by endpoint, told", 1, ofEndpoint, Parts{Endpoint: true}, told, 450},
-	} {
-		got := bucketBytes(t, 100_000, tt.windows, tt.scope, tt.per, tt.answer)
-		t.Logf("%s: %.0f bytes a bucket", tt.name, got)
-		if got > tt.most {
-			t.Errorf("%s: %.0f bytes a bucket, want at most %.0f", tt.name, got, tt.most)
+	for _, f := range fleets() {
+		got := f.bytes(t, 100_000)
+		t.Logf("%s: %.0f bytes a bucket", f.name, got)
+		if got > f.most {
+			t.Errorf("%s: %.0f bytes a bucket, want at most %.0f", f.name, got, f.most)
 		}
 	}
 }
@@ -144,7 +153,7 @@ func TestWhatIsLearnedIsBounded(t *testing.T) {
 		}
 	}
 	for i := range maxStandings + 1 {
-		b.doubt().fellBy, b.doubts.exposed = fmt.Sprint(i), 1
+		b.doubt().fellBy, b.doubt().exposed = fmt.Sprint(i), 1
 		s.l.strike(b)
 		if n := i%maxStandings + 1; len(s.l.standings) != n {
 			t.Fatalf("%d standings of %d callers", len(s.l.standings), i+1)

@@ -21,8 +21,6 @@ type phase struct {
 
 	// hearsay is what answers said of the end; nil when they said nothing.
 	hearsay *hearsay
-	// edge is set once end.lo has passed.
-	edge *edge
 	// last is the window before this one; nil when there was none.
 	last *lastWindow
 
@@ -46,8 +44,8 @@ func (b *Bucket) turnsAt() instant { return b.end.hi.add(b.pad()) }
 // passLo notes what may belong to the next window, from the first moment at
 // which the window may have ended.
 func (b *Bucket) passLo(now instant) {
-	if b.end.known() && b.edge == nil && now >= b.end.lo {
-		b.edge = &edge{b.a, b.heardOf().bare}
+	if b.end.known() && b.edge() == nil && now >= b.end.lo {
+		b.setEdge(&edge{b.a, b.bare()})
 	}
 }
 
@@ -55,7 +53,7 @@ func (b *Bucket) passLo(now instant) {
 // either window is charged to the new one.
 func (b *Bucket) turn(now instant) {
 	bare, covered := b.straddling()
-	passed := b.edge
+	passed := b.edge()
 	b.begin(now)
 	// A log's turns are the end of its numbers, not of what the upstream counts.
 	if passed != nil && !b.logged() {
@@ -77,11 +75,12 @@ func (b *Bucket) turn(now instant) {
 // ended with numbers but without a reset; and what such numbers covered of the
 // sum since then. For the next window all of it is uncovered.
 func (b *Bucket) straddling() (bare, covered int64) {
-	bare = b.heardOf().bare
-	if b.edge == nil {
+	bare = b.bare()
+	e := b.edge()
+	if e == nil {
 		return bare, 0
 	}
-	return bare - b.edge.bare, max(0, b.aCov-b.edge.a)
+	return bare - e.bare, max(0, b.aCov-e.a)
 }
 
 // begin starts a new window and keeps what is needed of the old.
@@ -111,12 +110,12 @@ func (b *Bucket) begin(now instant) {
 	if b.drift() != nil {
 		b.drift().turn()
 	}
-	b.end, b.edge = span{}, nil
-	if h := b.hearsay; h != nil {
-		h.hull, h.epoch, h.bare = span{}, 0, 0
+	b.end = span{}
+	if b.hearsay != nil {
+		*b.hearsay = hearsay{}
 	}
 	b.doubtful, b.strayed, b.lastUnseen = false, false, false
-	b.beginDoubts()
+	b.beginRare()
 	b.reserved, b.settled = 0, 0
 	if b.quota == 0 && b.m != unbounded {
 		b.asked = false
@@ -126,8 +125,8 @@ func (b *Bucket) begin(now instant) {
 // uncovered is the cost settled without numbers that may belong to the window
 // that begins.
 func (b *Bucket) uncovered() int64 {
-	if b.edge != nil {
-		return b.a - b.edge.a
+	if e := b.edge(); e != nil {
+		return b.a - e.a
 	}
 	return b.a - b.aCov
 }
@@ -252,10 +251,7 @@ func (b *Bucket) reach() time.Duration {
 	if p := b.rule.Window.period(); p > 0 {
 		return p / 10 * 9
 	}
-	if b.hearsay == nil {
-		return 0
-	}
-	return b.hearsay.longest
+	return b.longest()
 }
 
 // halfOf is half a period, by what a bucket's reach is: what tells one window's reset
@@ -283,7 +279,10 @@ func (b *Bucket) learnEnd(w *news) {
 		b.setEnd(now, narrowed)
 	}
 	h.epoch = w.epoch
-	h.longest = max(h.longest, reset.hi.sub(now))
+	if b.rule.Window.period() == 0 {
+		r := b.need()
+		r.longest = max(r.longest, reset.hi.sub(now))
+	}
 	if b.rule.Window.Kind == Unstated || b.rule.Provenance != Configured {
 		b.tempo.hear(b, now, reset)
 	}
@@ -321,13 +320,13 @@ func (b *Bucket) tightenEnd(w *news) {
 // earlier nobody knows any more what the sums were then, so it is the least that
 // they can have been.
 func (b *Bucket) setEnd(now instant, end span) {
-	switch {
+	switch e := b.edge(); {
 	case end.lo > now:
-		b.edge = nil
-	case b.edge == nil:
-		b.edge = &edge{a: b.leastBy(end.lo)}
+		b.setEdge(nil)
+	case e == nil:
+		b.setEdge(&edge{a: b.leastBy(end.lo)})
 	case end.lo < b.end.lo:
-		*b.edge = edge{a: min(b.edge.a, b.leastBy(end.lo))}
+		*e = edge{a: min(e.a, b.leastBy(end.lo))}
 	}
 	b.end = end
 }
@@ -349,11 +348,11 @@ func (b *Bucket) leastBy(when instant) int64 {
 func (b *Bucket) prove(w *news) {
 	bare, covered := b.straddling()
 	old := int64(0)
-	if w.granted >= b.heardOf().bareAt {
+	if b.rare == nil || w.granted >= b.rare.bareAt {
 		old, bare, covered = bare, 0, 0
 	}
-	if b.edge != nil {
-		b.cover(b.edge.a)
+	if e := b.edge(); e != nil {
+		b.cover(e.a)
 	}
 	b.begin(w.now)
 	b.lost += old
@@ -388,7 +387,8 @@ func (b *Bucket) unturn(w *news) {
 	b.n += b.last.n
 	b.lost = b.quota // nobody knows any more
 	b.turned, b.aCov = b.last.turned, b.last.aCov
-	b.last, b.lastTold, b.edge = nil, false, nil
+	b.last, b.lastTold = nil, false
+	b.setEdge(nil)
 	b.end = span{}
 	b.learnEnd(w)
 	b.takeNumbers(w)

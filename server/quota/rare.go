@@ -8,6 +8,105 @@ import "time"
 // are not here stand where their rules do: the closure of a cool-down, the drift
 // and the slidingLog.
 
+// rare is what few buckets need at a time. One that needs none of it has none, and
+// what a call does there mostly need not ask for each.
+type rare struct {
+	// doubts is nil while there are none.
+	doubts *doubts
+	// edge is set once end.lo has passed.
+	edge *edge
+	// more is by how much the cost of the first of those who wait exceeds one unit.
+	more int64
+	unsaid
+}
+
+// unsaid is what is noted where answers do not tell when a window ends, or nobody how
+// long it is.
+type unsaid struct {
+	// longest is the furthest away that a reset ever was: a lower bound of a
+	// period that nobody told.
+	longest time.Duration
+	// bare is the cost answered in this window with numbers but without a reset,
+	// and bareAt when the last of it was heard.
+	bare   int64
+	bareAt instant
+}
+
+// need is the bucket's rare part, made when there is none.
+func (b *Bucket) need() *rare {
+	if b.rare == nil {
+		b.rare = &rare{}
+	}
+	return b.rare
+}
+
+// unneed lets go of a part of which nothing is needed.
+func (b *Bucket) unneed() {
+	if b.rare != nil && *b.rare == (rare{}) {
+		b.rare = nil
+	}
+}
+
+func (b *Bucket) doubts() *doubts {
+	if b.rare == nil {
+		return nil
+	}
+	return b.rare.doubts
+}
+
+// edge is nil until the window may have ended.
+func (b *Bucket) edge() *edge {
+	if b.rare == nil {
+		return nil
+	}
+	return b.rare.edge
+}
+
+// setEdge notes that the window may have ended, or, by nil, that it cannot have.
+func (b *Bucket) setEdge(e *edge) {
+	if e != nil || b.rare != nil {
+		b.need().edge = e
+	}
+}
+
+// want is the cost of the first of those who wait: mostly one.
+func (b *Bucket) want() int64 {
+	if b.rare == nil {
+		return 1
+	}
+	return 1 + b.rare.more
+}
+
+// wants notes the cost of the first of those who wait.
+func (b *Bucket) wants(cost int64) {
+	if cost != 1 || b.rare != nil {
+		b.need().more = cost - 1
+	}
+}
+
+func (b *Bucket) longest() time.Duration {
+	if b.rare == nil {
+		return 0
+	}
+	return b.rare.longest
+}
+
+func (b *Bucket) bare() int64 {
+	if b.rare == nil {
+		return 0
+	}
+	return b.rare.bare
+}
+
+// beginRare forgets what was of the window before.
+func (b *Bucket) beginRare() {
+	if r := b.rare; r != nil {
+		r.edge, r.bare = nil, 0
+		b.beginDoubts()
+		b.unneed()
+	}
+}
+
 // doubts is what a bucket is not sure of. A bucket whose numbers agree with what
 // it knows has none.
 type doubts struct {
@@ -62,49 +161,54 @@ type doubts struct {
 // confirmsRise reports whether a call granted then is the second to say that more
 // remains.
 func (b *Bucket) confirmsRise(granted instant) bool {
-	d := b.doubts
+	d := b.doubts()
 	return d != nil && d.risen != 0 && granted >= d.risen
 }
 
 func (b *Bucket) doubted() doubts {
-	if b.doubts == nil {
-		return doubts{}
+	if d := b.doubts(); d != nil {
+		return *d
 	}
-	return *b.doubts
+	return doubts{}
 }
 
 func (b *Bucket) doubt() *doubts {
-	if b.doubts == nil {
-		b.doubts = &doubts{}
+	r := b.need()
+	if r.doubts == nil {
+		r.doubts = &doubts{}
 	}
-	return b.doubts
+	return r.doubts
 }
 
 // lapsed bounds how much of what is not covered lapsed unheard.
 func (b *Bucket) lapsed() int64 {
-	if b.doubts == nil {
+	if b.rare == nil || b.rare.doubts == nil {
 		return 0
 	}
-	return b.doubts.lapsed
+	return b.rare.doubts.lapsed
 }
 
 // supposed reports whether the window may begin with the next call that is answered.
-func (b *Bucket) supposed() bool { return b.doubts != nil && b.doubts.supposed }
+func (b *Bucket) supposed() bool {
+	return b.rare != nil && b.rare.doubts != nil && b.rare.doubts.supposed
+}
 
 // suppose notes whether it may.
 func (b *Bucket) suppose(begins bool) {
-	if begins || b.doubts != nil {
+	if begins || b.doubts() != nil {
 		b.doubt().supposed = begins
 	}
 }
 
 // unrecorded reports whether an earlier owner may have granted of the bucket what
 // nobody recorded.
-func (b *Bucket) unrecorded() bool { return b.doubts != nil && b.doubts.unrecorded }
+func (b *Bucket) unrecorded() bool {
+	return b.rare != nil && b.rare.doubts != nil && b.rare.doubts.unrecorded
+}
 
 // unrecord notes whether one may have.
 func (b *Bucket) unrecord(may bool) {
-	if may || b.doubts != nil {
+	if may || b.doubts() != nil {
 		b.doubt().unrecorded = may
 		b.undoubt()
 	}
@@ -112,36 +216,36 @@ func (b *Bucket) unrecord(may bool) {
 
 // unheard bounds how much of what is not covered is of calls that were not heard of.
 func (b *Bucket) unheard() int64 {
-	if b.doubts == nil {
+	if b.rare == nil || b.rare.doubts == nil {
 		return 0
 	}
-	return b.doubts.unheard
+	return b.rare.doubts.unheard
 }
 
 func (b *Bucket) governor() *governor {
-	if b.doubts == nil {
+	if b.rare == nil || b.rare.doubts == nil {
 		return nil
 	}
-	return b.doubts.governor
+	return b.rare.doubts.governor
 }
 
 // unrise forgets that an answer said that more remains.
 func (b *Bucket) unrise() {
-	if b.doubts != nil {
-		b.doubts.risen = 0
+	if d := b.doubts(); d != nil {
+		d.risen = 0
 	}
 }
 
 // unriseQuota forgets that an answer said that the quota is greater.
 func (b *Bucket) unriseQuota() {
-	if b.doubts != nil {
-		b.doubts.quotaRisen = 0
+	if d := b.doubts(); d != nil {
+		d.quotaRisen = 0
 	}
 }
 
 // beginDoubts forgets the doubts that were of the window before.
 func (b *Bucket) beginDoubts() {
-	if d := b.doubts; d != nil {
+	if d := b.doubts(); d != nil {
 		d.fellBy, d.risen, d.supposed = "", 0, false
 		b.stopProbes()
 		b.undoubt()
@@ -150,8 +254,9 @@ func (b *Bucket) beginDoubts() {
 
 // undoubt lets go of doubts that are settled.
 func (b *Bucket) undoubt() {
-	if b.doubts != nil && *b.doubts == (doubts{}) {
-		b.doubts = nil
+	if d := b.doubts(); d != nil && *d == (doubts{}) {
+		b.rare.doubts = nil
+		b.unneed()
 	}
 }
 
@@ -162,13 +267,6 @@ type hearsay struct {
 	epoch int64
 	// hull holds all ends that were told of this window.
 	hull span
-	// longest is the furthest away that a reset ever was: a lower bound of a
-	// period that nobody told.
-	longest time.Duration
-	// bare is the cost answered in this window with numbers but without a reset,
-	// and bareAt when the last of it was heard.
-	bare   int64
-	bareAt instant
 }
 
 func (p *phase) heardOf() hearsay {
@@ -186,18 +284,18 @@ func (p *phase) hearOf() *hearsay {
 }
 
 func (b *Bucket) drift() *drift {
-	if b.doubts == nil {
+	if b.rare == nil || b.rare.doubts == nil {
 		return nil
 	}
-	return b.doubts.drift
+	return b.rare.doubts.drift
 }
 
 // pad is how much later than its end the window turns.
 func (b *Bucket) pad() time.Duration {
-	if b.doubts == nil {
+	if b.rare == nil || b.rare.doubts == nil {
 		return 0
 	}
-	return b.doubts.pad
+	return b.rare.doubts.pad
 }
 
 // edge is the sums a and bare as they stood when the window may have ended: what

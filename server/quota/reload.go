@@ -208,8 +208,9 @@ func (b *Bucket) unlearn() bool {
 	}
 	b.quota, b.provenance = 0, Nobody
 	b.unriseQuota()
-	if b.asked = false; b.doubts != nil {
-		b.doubts.nextAsk = 0
+	b.asked = false
+	if d := b.doubts(); d != nil {
+		d.nextAsk = 0
 	}
 	return true
 }

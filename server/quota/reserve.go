@@ -70,8 +70,11 @@ func (b *Bucket) stored() bool {
 // unreserved reports whether a call of this cost could go but for the store, which
 // has not confirmed as much.
 func (b *Bucket) unreserved(cost, left int64) bool {
-	return cost > 0 && left >= cost && b.spentOf(left)+cost > b.reserved && b.stored() && b.state != ProbingState
+	return cost > 0 && left >= cost && !b.reservedFor(cost, left) && b.stored() && b.state != ProbingState
 }
+
+// reservedFor reports whether the store has confirmed as much as a call of this cost takes.
+func (b *Bucket) reservedFor(cost, left int64) bool { return b.spentOf(left)+cost <= b.reserved }
 
 // spent is what the window has lost, as the upstream may see it: all that is not
 // available, whoever took it.
@@ -86,7 +89,7 @@ func (b *Bucket) spentOf(left int64) int64 { return min(max(0, b.quota-left), b.
 // a window that nobody declared, nothing is as certain.
 func (b *Bucket) settledOf(spent int64) int64 {
 	switch {
-	case b.edge != nil || b.doubtful:
+	case b.edge() != nil || b.doubtful:
 		return min(b.settled, spent)
 	case !b.windowed() || b.rule.Window.Kind == Unstated:
 		return max(0, spent-b.o)
@@ -141,7 +144,7 @@ func (l *Ledger) Final(now time.Time) []Reservation {
 		r := b.record(t)
 		switch {
 		case b.stored():
-			if r.Reserved = b.spent(); b.edge == nil {
+			if r.Reserved = b.spent(); b.edge() == nil {
 				r.Settled = max(0, r.Reserved-b.o)
 			} else {
 				r.Settled = b.settledOf(r.Reserved)

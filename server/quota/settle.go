@@ -62,7 +62,7 @@ func (b *Bucket) settle(w *news) (effect string) {
 	}
 	var past bool
 	if w.silent() {
-		if effect = saysNothing; b.unsure || b.kind != nil || b.doubts != nil {
+		if effect = saysNothing; b.unsure || b.kind != nil || b.rare != nil {
 			b.hearNothing(w)
 		}
 	} else if effect, past = b.hear(w); past {
@@ -182,9 +182,9 @@ func (b *Bucket) count(w *news) {
 		b.n += w.cost
 	}
 	if w.remaining != Unknown && !w.reset.known() && !b.refills() {
-		h := b.hearOf()
-		h.bare += w.cost
-		h.bareAt = w.now
+		b.hearOf() // with its numbers the end of a window counts as told that is declared
+		r := b.need()
+		r.bare, r.bareAt = r.bare+w.cost, w.now
 	}
 }
 
@@ -202,7 +202,7 @@ func (b *Bucket) stale(now, granted instant, reset span, epoch int64) bool {
 // takeNumbers weighs the numbers against what is known of this window: a fall
 // is believed at once, a rise when a second answer confirms it.
 func (b *Bucket) takeNumbers(w *news) (effect string) {
-	if b.doubts != nil || w.quota != 0 && w.quota != b.quota {
+	if b.rare != nil || w.quota != 0 && w.quota != b.quota {
 		b.takeQuota(w)
 	}
 	r := w.remaining
@@ -301,7 +301,8 @@ func (b *Bucket) takeQuota(w *news) {
 	case q == d.quotaWas && w.by != d.quotaBy && w.granted >= d.quotaFell:
 		b.restoreQuota(w)
 	case d.quotaRisen == 0 || w.granted < d.quotaRisen:
-		b.doubt().quotaRisen, b.doubts.risenBy = w.now, w.by
+		known := b.doubt()
+		known.quotaRisen, known.risenBy = w.now, w.by
 		return
 	case q > 2*b.quota && w.by == d.risenBy && !w.alone:
 		return
@@ -315,7 +316,7 @@ func (b *Bucket) takeQuota(w *news) {
 // than the one that said so confirms a fall.
 func (b *Bucket) agreeQuota(w *news) {
 	b.unriseQuota()
-	if d := b.doubts; w.quota > 0 && d != nil && d.quotaWas > 0 && w.by != d.quotaBy && w.granted >= d.quotaFell {
+	if d := b.doubts(); w.quota > 0 && d != nil && d.quotaWas > 0 && w.by != d.quotaBy && w.granted >= d.quotaFell {
 		d.quotaWas, d.quotaBy = 0, ""
 	}
 }
@@ -329,7 +330,7 @@ func (b *Bucket) fallQuota(w *news) {
 // restoreQuota takes a fall back that another answer contradicts: what remains is
 // then as doubtful.
 func (b *Bucket) restoreQuota(w *news) {
-	d := b.doubts
+	d := b.doubts()
 	d.fellBy = d.quotaBy
 	b.expose(w.by, mostStrikes)
 	d.quotaWas, d.quotaBy = 0, ""
@@ -383,7 +384,7 @@ func (b *Bucket) shut(now instant, r refusal) bool {
 	case r.until == 0 && period > 0 && period <= time.Minute:
 		r.until, r.turns = now.add(period), certain
 		b.end = span{now, r.until}
-		b.edge = nil
+		b.setEdge(nil)
 		b.passLo(now)
 	}
 	began := b.refuse(now, r)

@@ -113,7 +113,7 @@ func (l *Ledger) heldUntil(now instant, b *Bucket) instant {
 	case now < l.ghostsUntil:
 		return l.ghostsUntil
 	case now < b.doubted().nextAsk:
-		return b.doubts.nextAsk
+		return b.doubted().nextAsk
 	}
 	return 0
 }

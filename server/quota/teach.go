@@ -237,7 +237,7 @@ func (l *Ledger) settleCharge(s *answerState, c *charge, o *Observation) {
 	}
 	b.tally.Settled++
 	b.asked = true
-	if b.n >= b.quota || b.closure != nil || b.doubts != nil { // else it ends nothing
+	if b.n >= b.quota || b.closure != nil || b.rare != nil { // else it ends nothing
 		b.answered(w)
 		if b.unrecorded() {
 			l.answers(b, w)
@@ -291,7 +291,7 @@ func (l *Ledger) learn(s *answerState, b *Bucket, w *news) {
 	if b.puzzles(w) {
 		l.learnWeight(s, b, w)
 	}
-	if b.doubts != nil {
+	if b.rare != nil {
 		l.strike(b)
 	}
 	l.settled(b)

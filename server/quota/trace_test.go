@@ -10,7 +10,7 @@ import (
 // stuck names a bucket at which somebody waits that no event can open.
 func (w *world) stuck() string {
 	for b := range w.ledger.queued {
-		if why, retry, _ := b.decide(at(w.now), b.want); why != NoReason && retry == 0 && b.o == 0 && b.flying == 0 {
+		if why, retry, _ := b.decide(at(w.now), b.want()); why != NoReason && retry == 0 && b.o == 0 && b.flying == 0 {
 			return fmt.Sprintf("%s is closed for ever: %v at %v", b.Name(), why, w.now.Sub(epoch))
 		}
 	}
@@ -39,7 +39,7 @@ func (w *world) state(p *Permit) string {
 		}
 		s += fmt.Sprintf("[%s m=%d n=%d o=%d a=%d cov=%d av=%d end=%s..%s pad=%v turned=%v log=%d bare=%d doubt=%v lapsed=%d %v until=%v]",
 			b.Name(), b.m, b.n, b.o, b.a, b.aCov, b.available(), rel(b.end.lo), rel(b.end.hi), b.pad(),
-			rel(b.turned), heldBy(b), b.heardOf().bare, b.doubtful, b.lapsed(), b.state, until)
+			rel(b.turned), heldBy(b), b.bare(), b.doubtful, b.lapsed(), b.state, until)
 	}
 	return s
 }

@@ -65,7 +65,7 @@ func (b *Bucket) agrees(w *news) bool {
 
 // strike notes that another caller contradicted what one told of a bucket.
 func (l *Ledger) strike(b *Bucket) {
-	d := b.doubts
+	d := b.doubts()
 	if d == nil || d.exposed == 0 {
 		return
 	}
@@ -84,7 +84,7 @@ func (l *Ledger) strike(b *Bucket) {
 
 // expose notes that an answer contradicts the doubtful number that stands.
 func (b *Bucket) expose(by string, strikes int) {
-	if d := b.doubts; d != nil && d.fellBy != "" && d.fellBy != by {
+	if d := b.doubts(); d != nil && d.fellBy != "" && d.fellBy != by {
 		d.exposed = max(d.exposed, strikes)
 	}
 }

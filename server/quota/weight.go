@@ -204,7 +204,7 @@ func (b *Bucket) unweigh(endpoint string) {
 	if len(b.weights) == 0 {
 		b.weights = nil
 	}
-	b.doubts.sights = nil
+	b.doubt().sights = nil
 	b.undoubt()
 }
 
@@ -247,8 +247,8 @@ func (b *Bucket) onlyFalls(now instant, flight time.Duration) bool {
 
 // rose ends what numbers showed of the window: more remains, so it is another.
 func (b *Bucket) rose() {
-	if b.doubts != nil && b.doubts.sights != nil {
-		b.doubts.sights.ident = 0
+	if d := b.doubts(); d != nil && d.sights != nil {
+		d.sights.ident = 0
 	}
 }
 
@@ -288,13 +288,14 @@ func (l *Ledger) weighMore(s *answerState, b *Bucket, w *news) {
 func (b *Bucket) explain() {
 	b.lost = b.quota
 	if b.drift() != nil {
-		b.sights().drift, b.doubts.drift = b.drift(), nil
+		b.sights().drift = b.drift()
+		b.doubt().drift = nil
 	}
 }
 
 // unexplain takes it for others' again: calls weigh less than was charged.
 func (b *Bucket) unexplain() {
-	if d := b.doubts; d != nil && d.sights != nil && d.sights.drift != nil {
+	if d := b.doubts(); d != nil && d.sights != nil && d.sights.drift != nil {
 		d.drift, d.sights.drift = d.sights.drift, nil
 	}
 }

@@ -97,8 +97,11 @@ func (l *Ledger) holdGate(s *answerState, b *Bucket, r refusal) {
 // acquit takes from a gate, which may be none, the rate to which it holds calls that
 // were not refused on its account.
 func (b *Bucket) acquit() {
-	if b != nil && b.doubts != nil {
-		b.doubts.governor = nil
+	if b == nil {
+		return
+	}
+	if d := b.doubts(); d != nil {
+		d.governor = nil
 		b.undoubt()
 	}
 }
