@@ -20,6 +20,7 @@ func (l *Ledger) attribute(s *answerState, observations []Observation) tellings 
 		for _, b := range of {
 			if told.of(b) == nil {
 				told = append(told, telling{b, o})
+				b.unseen, b.seen = 0, true
 			}
 		}
 	}
@@ -29,7 +30,6 @@ func (l *Ledger) attribute(s *answerState, observations []Observation) tellings 
 	if s.verdict == Refused && len(s.blamed) == 0 && !s.stale && !s.vague.known() {
 		s.blamePredicted(told)
 	}
-	s.countUnseen(told)
 	l.read = told
 	return told
 }
@@ -179,22 +179,6 @@ func (t tellings) of(b *Bucket) *Observation {
 		}
 	}
 	return nil
-}
-
-// countUnseen counts, for each bucket of a limit that nobody configured, the answers
-// that speak of others.
-func (s *answerState) countUnseen(told tellings) {
-	if len(told) == 0 {
-		return
-	}
-	for _, b := range s.route {
-		if b.rule.Provenance != Configured && b.unseen < forgetAfter {
-			b.unseen++
-		}
-	}
-	for _, t := range told {
-		t.bucket.unseen, t.bucket.seen = 0, true
-	}
 }
 
 // accuse finds out of whom a refusal is that says what it is about, and returns the

@@ -6,7 +6,10 @@ const forgetAfter = 20
 
 // forgetUnseen drops the limits that answers have long not told of, and those that
 // cannot be.
-func (l *Ledger) forgetUnseen(s *answerState) {
+func (l *Ledger) forgetUnseen(s *answerState, told tellings) {
+	if len(told) > 0 {
+		s.countUnseen(told)
+	}
 	for _, b := range s.route {
 		switch {
 		case b.unseen == 0:
@@ -14,6 +17,16 @@ func (l *Ledger) forgetUnseen(s *answerState) {
 			l.refute(b.rule)
 		case b.unseen >= forgetAfter:
 			l.forget(s.now, b)
+		}
+	}
+}
+
+// countUnseen counts, for each bucket of a limit that nobody configured, the answers
+// that tell of others.
+func (s *answerState) countUnseen(told tellings) {
+	for _, b := range s.route {
+		if b.rule.Provenance != Configured && b.unseen < forgetAfter && told.of(b) == nil {
+			b.unseen++
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (l *Ledger) Settle(now time.Time, p *Permit, a Answer) bool {
 	} else {
 		l.hold(s, &a)
 	}
-	l.forgetUnseen(s)
+	l.forgetUnseen(s, told)
 	return true
 }
 
@@ -97,11 +97,12 @@ func (l *Ledger) Observe(now time.Time, scope Scope, a Answer) {
 	for _, b := range s.route {
 		b.age = 0
 	}
-	for _, t := range l.attribute(s, a.Observations) {
+	told := l.attribute(s, a.Observations)
+	for _, t := range told {
 		l.overhear(s, t)
 	}
 	l.hold(s, &a)
-	l.forgetUnseen(s)
+	l.forgetUnseen(s, told)
 }
 
 // answerState is an answer on its way through the buckets.
