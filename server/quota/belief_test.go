@@ -360,3 +360,17 @@ func TestAloneCountsWhatIsLost(t *testing.T) {
 	s.take(23)
 	s.available(29.4, "app", 16)
 }
+
+// What closed a bucket whose end nobody knew is over once a probe passes: what remained
+// then counts no more.
+func TestProbeThatPassesBeginsAnew(t *testing.T) {
+	s := newSteps(t, Limit{Name: "app", Quota: 10, Provenance: Configured})
+	s.settle(0.1, s.take(0), numbers(10, 9))
+	shut := refused(numbers(10, 0))
+	shut.RetryAfter = 5 * time.Second
+	s.settle(1.1, s.take(1), shut)
+	s.settle(6.5, s.take(6.2), Answer{})
+	s.available(6.6, "app", 8) // two of ours have passed
+	s.settle(6.8, s.take(6.7), numbers(10, 3))
+	s.available(6.8, "app", 3)
+}

@@ -88,6 +88,9 @@ func TestSlackHalves(t *testing.T) {
 		}
 		c.begun(100, Parts{})
 	}
+	if c.revive(200, 0); c.doublings != 0 {
+		t.Error("nothing was contradicted, and it takes more from now on")
+	}
 	c.candidate(Parts{}).out = true
 	if c.revive(200, 0); c.revivedUntil != instant(200).add(time.Second) { // no reset was told
 		t.Errorf("brought back until %d", c.revivedUntil)

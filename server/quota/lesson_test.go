@@ -374,3 +374,17 @@ func TestConfiguredLimitIsNotForgotten(t *testing.T) {
 		t.Errorf("%d of %d are counted", b.n, 2*forgetAfter)
 	}
 }
+
+// A refusal teaches by what is settled when its window ends, though calls are on their
+// way still.
+func TestLessonAtTheTurn(t *testing.T) {
+	s := newSteps(t, learnDay(false))
+	s.use(0, 1, appCall)
+	turn := midnight + nextDay(1) + calendarGuard.Seconds()
+	s.use(nextDay(1), 8, appCall)
+	s.takeFor(turn-1, appCall)
+	s.settle(turn-0.5, s.takeFor(turn-1, appCall), spent(false))
+	s.l.Advance(at0(turn + 0.1))
+	s.bucketOf("day").advance(at(at0(turn + 0.1)))
+	s.quota(appCall, 8, Learned)
+}

@@ -156,6 +156,18 @@ func TestReloadTakesOverGhosts(t *testing.T) {
 	s.available(100, "app-day", 10-spent)
 }
 
+// A limit that was there already has counted all of its calls, and takes over nothing.
+func TestReloadLeavesAnother(t *testing.T) {
+	hour := daily(8)
+	hour.Name, hour.Window.Unit = "hour", Hour
+	s := newSteps(t, daily(10), hour)
+	for range 4 {
+		s.settle(0, s.mustAsk(0, Request{Scope: call}), Answer{})
+	}
+	s.reload(1, daily(10))
+	s.available(1, "day", 6)
+}
+
 // The first window of a limit that took over ends like any other.
 func TestReloadTakesOverForOneWindow(t *testing.T) {
 	s := newSteps(t, daily(10))

@@ -54,6 +54,9 @@ func TestSlowCallsTeach(t *testing.T) {
 	for _, p := range slow[:2] {
 		s.settle(day+20, p, Answer{})
 	}
+	if l := s.bucketOf("day").lesson; l.base != 5 || l.beyond {
+		t.Errorf("taken for calls beyond what was learned: %+v", l)
+	}
 	s.settle(day+20, slow[2], spent(false))
 	s.quota(appCall, 5, Learned)
 	s.use(nextDay(2), 5, appCall)

@@ -121,3 +121,15 @@ func TestGhostsLaidLate(t *testing.T) {
 		}
 	}
 }
+
+// A call that went out before the earlier owner's had lapsed tells of nothing that may
+// come yet: not even what remains.
+func TestTakeoverForced(t *testing.T) {
+	s := newSteps(t, fixed(50, time.Hour)).successor(0)
+	p := s.ask(1, Request{Scope: call, Force: true}).Permit
+	s.settle(1.2, p, numbersReset(50, 30, time.Minute))
+	s.retryAt(s.denied(2, Exhausted), 2+1)
+	s.settle(3.2, s.take(3), numbersReset(50, 20, time.Minute))
+	s.available(3.2, "app", 20)
+	s.take(3.3)
+}

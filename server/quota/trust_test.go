@@ -141,12 +141,18 @@ func TestLiarMakesAmends(t *testing.T) {
 	m--
 	s.settle(30, s.take(30), said("liar", numbers(1000, 0)))
 	s.available(30, "day", m) // ignored: what it took is known all the same
-	for i := range amends {
+	for i := range amends - 1 {
 		honest(31+float64(i), "liar")
 	}
 	m--
-	s.settle(80, s.take(80), said("liar", numbers(1000, 0)))
-	s.denied(80.1, Exhausted)
+	s.settle(70, s.take(70), said("liar", numbers(1000, 0))) // it begins anew
+	s.available(70, "day", m)
+	for i := range amends {
+		honest(71+float64(i), "liar")
+	}
+	m--
+	s.settle(180, s.take(180), said("liar", numbers(1000, 0)))
+	s.denied(180.1, Exhausted)
 }
 
 // A quota that one caller tells to be tiny is what it was as soon as another says
