@@ -221,7 +221,7 @@ func (l *Ledger) contradict(c *claim, x *candidate) {
 	for b := range l.all {
 		switch {
 		case b.rule.Per != x.per || b.gate || b.rule.Counts() != c.unit:
-		case x.rule != nil && b.rule == x.rule:
+		case b.rule == x.rule:
 			c.parents[b.Key()] = b
 		case b.rule.Provenance != Told && b.quota == c.quota:
 			b.disown()
@@ -336,7 +336,7 @@ func (l *Ledger) whoseOf(b *Bucket) string {
 		return b.whose
 	}
 	for _, c := range l.claims {
-		if x := c.of(b.rule); x != nil && b.rule.Provenance == Told {
+		if x := c.of(b.rule); x != nil {
 			return fmt.Sprintf("not contradicted by %d answers", x.answers)
 		}
 	}

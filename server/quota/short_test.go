@@ -200,3 +200,17 @@ func TestToldNumberMayBeOld(t *testing.T) {
 	s.settle(23.2, old, numbersReset(3, 2, 15*time.Second))
 	s.available(27, "app", 0)
 }
+
+// A log is kept in steps, for two periods at most.
+func TestLogIsBounded(t *testing.T) {
+	var g slidingLog
+	for now := sec(0); now < sec(100); now = now.add(time.Millisecond) {
+		g.add(logCharge{now, now, 1}, time.Second)
+		if g.expire(now, nil, time.Second); len(g.charges) > 3*slots || cap(g.charges) > 16*slots {
+			t.Fatalf("%d charges are kept, with room for %d", len(g.charges), cap(g.charges))
+		}
+	}
+	if g.held < 1000 || g.held > 1000+1000/slots+1 {
+		t.Errorf("%d are held of a thousand a period", g.held)
+	}
+}

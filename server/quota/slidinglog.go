@@ -67,10 +67,8 @@ func (g *slidingLog) expire(now instant, r *rhythm, period time.Duration) {
 	for i < g.gone && g.charges[i].settled.add(2*period) <= now {
 		i++
 	}
-	if i > 0 {
-		g.charges = slices.Delete(g.charges, 0, i)
-		g.gone -= i
-	}
+	g.charges = slices.Delete(g.charges, 0, i)
+	g.gone -= i
 }
 
 // since is what was settled at t or later, freed or not; heldSince is what of it is
