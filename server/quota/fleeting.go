@@ -34,8 +34,8 @@ func (b *Bucket) feelFleeting(w *news) {
 		r := b.need()
 		r.longest = max(r.longest, w.reset.hi.sub(w.now))
 	}
-	if w.remaining == Unknown || b.quota == 0 {
-		return
+	if w.remaining == Unknown || b.quota == 0 || w.now < b.kind.asOf.add(b.holds()) {
+		return // what was sent before the log began may still be used
 	}
 	if b.feelOthers(w); b.kind.log.foreign > 0 {
 		b.tempo.long = true

@@ -20,6 +20,7 @@ func TestFleetingWindows(t *testing.T) {
 		"two seconds":      {limits: []trueLimit{{quota: 40, period: 2 * time.Second}}, rate: 6, faults: rtt},
 		"token bucket":     {meter: func() meter { return &gcra{each: 50 * time.Millisecond, burst: 20} }, rate: 6, faults: rtt},
 		"its next unit":    {meter: func() meter { return &gcra{each: 50 * time.Millisecond, burst: 20, next: true} }, rate: 6, faults: rtt},
+		"sliding":          {meter: func() meter { return &slidingMeter{quota: 500, period: time.Second} }, rate: 150, faults: faults{rtt: 45 * time.Millisecond, loseHeaders: 0.6}},
 		"a slow one's":     {meter: func() meter { return &gcra{each: 500 * time.Millisecond, burst: 40, next: true} }, rate: 1.7, faults: rtt},
 		"a minute's end":   {limits: []trueLimit{{quota: 600, period: time.Minute, phase: time.Second}}, rate: 6, faults: rtt},
 	} {
