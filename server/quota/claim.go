@@ -365,8 +365,8 @@ func (b *Bucket) replace(now instant, other *Bucket) {
 		heard := *other.hearsay
 		b.hearsay = &heard
 	}
-	if r := other.rare; r != nil && r.unsaid != (unsaid{}) {
-		b.need().unsaid = r.unsaid
+	if r := other.rare; r != nil && r.untimed != (untimed{}) {
+		b.need().untimed = r.untimed
 	}
 	if other.drift() != nil {
 		b.doubt().drift = other.drift()

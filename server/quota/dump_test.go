@@ -80,7 +80,7 @@ func dumpBucket(w *strings.Builder, b Bucket) {
 		fmt.Fprintf(w, "kind %+v ", kindState{asOf: k.asOf, own: k.own, told: k.told, firstUse: k.firstUse})
 	}
 	rare := rareOf(&b)
-	fmt.Fprintf(w, "doubts %+v hearsay %+v unsaid %+v want %d ", b.doubted(), b.heardOf(), rare.unsaid, b.want())
+	fmt.Fprintf(w, "doubts %+v hearsay %+v untimed %+v want %d ", b.doubted(), b.heardOf(), rare.untimed, b.want())
 	b.kin, b.user = nil, ""
 	b.last, b.closure, b.rare, b.hearsay, b.kind = nil, nil, nil, nil, nil
 	fmt.Fprintf(w, "%+v\n", b)

@@ -12,6 +12,8 @@ type family struct {
 	tempo tempo
 	// home is the ledger's API and application.
 	home *Scope
+	// gate is true for buckets that have no quota and only cool down.
+	gate bool
 	// kins is by place.
 	kins map[string]*kin
 	// costs is what calls take that do not say it, by endpoint, as their reports have
@@ -33,20 +35,29 @@ type kin struct {
 	*family
 
 	rule *Limit
-	// gate is true for buckets that have no quota and only cool down, brief where the
-	// window is too short to be stored; partsWidth is that of the rule's parts.
-	gate, brief bool
-	partsWidth  int8
-	// empties is for how many days it has had no buckets, or one more.
-	empties uint8
 	// place is what they have in common of their key: see placeOf.
 	place string
-	// only is the bucket of a limit that is not counted by user; users are those
-	// of one that is. Nil when there is none.
-	only  *Bucket
+	// only is the bucket of a limit that is not counted by user; nil when there is none.
+	only *Bucket
+	// people is nil for a limit that is not counted by user.
+	*people
+}
+
+// people is the buckets of a limit that is counted by user.
+type people struct {
 	users map[string]*Bucket
-	// siblings is what the users' buckets of a limit that learns taught each other.
+	// siblings is what those of a limit that learns taught each other.
 	siblings *siblings
+	// empties is for how many days there have been none, or one more.
+	empties uint8
+}
+
+// taught is what the users' buckets taught each other; nil where that is nothing.
+func (k *kin) taught() *siblings {
+	if k.people == nil {
+		return nil
+	}
+	return k.siblings
 }
 
 // appendPlace appends the endpoint and labels of a bucket's key, and whether it has
@@ -78,6 +89,9 @@ func (k *kin) all(yield func(*Bucket) bool) {
 	if k.only != nil && !yield(k.only) {
 		return
 	}
+	if k.people == nil {
+		return
+	}
 	for _, b := range k.users {
 		if !yield(b) {
 			return
@@ -105,7 +119,7 @@ func (l *Ledger) family(limit string) *family {
 		if len(l.families) >= maxFamilies && limit != nameOther {
 			l.fold()
 		}
-		f = &family{home: &l.home, kins: make(map[string]*kin)}
+		f = &family{home: &l.home, gate: limit == nameBackoff, kins: make(map[string]*kin)}
 		l.families[limit] = f
 	}
 	return f
@@ -122,8 +136,9 @@ func (l *Ledger) kin(rule *Limit, s Scope) *kin {
 	k := f.kins[place]
 	if k == nil {
 		k = &kin{family: f, rule: rule, place: place}
-		k.partsWidth = int8(rule.Per.width()) //nolint:gosec // a few parts
-		k.gate, k.brief = rule.Name == nameBackoff, rule.Window.short()
+		if rule.Per.User {
+			k.people = &people{users: make(map[string]*Bucket)}
+		}
 		f.kins[k.place] = k
 	}
 	return k
@@ -162,7 +177,6 @@ func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
 		return b
 	}
 	l.size++
-	k.empties = 0
 	if l.since == 0 {
 		l.since = now
 	}
@@ -173,9 +187,7 @@ func (l *Ledger) bucketOf(now instant, k *kin, user string) *Bucket {
 		l.study(k.only)
 		return k.only
 	}
-	if k.users == nil {
-		k.users = make(map[string]*Bucket)
-	}
+	k.empties = 0
 	b := newBucket(k, strings.Clone(user), now) // not the whole request that it came with
 	b.unrecord(l.recordless(now, b))
 	l.study(b)
@@ -195,7 +207,7 @@ func (l *Ledger) drop(b *Bucket) {
 	} else {
 		b.only = nil
 	}
-	if b.kin.empty() && (b.siblings == nil || b.siblings.number == 0) {
+	if s := b.taught(); b.kin.empty() && (s == nil || s.number == 0) {
 		delete(b.kins, b.kin.place)
 	}
 	l.size--

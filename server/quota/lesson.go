@@ -68,7 +68,7 @@ func (b *Bucket) learning() bool { return b.lesson != nil && b.provenance != Tol
 // study gives a bucket of a limit that learns what it needs to, and what its
 // siblings learned.
 func (l *Ledger) study(b *Bucket) {
-	if b.lesson != nil || !b.rule.learns() && (b.siblings == nil || b.siblings.number == 0) {
+	if s := b.taught(); b.lesson != nil || !b.rule.learns() && (s == nil || s.number == 0) {
 		return
 	}
 	l.enrol(b)
@@ -78,10 +78,10 @@ func (l *Ledger) study(b *Bucket) {
 
 // enrol gives a bucket what it needs to learn.
 func (l *Ledger) enrol(b *Bucket) {
-	if b.siblings == nil && b.rule.Per.User {
+	if b.rule.Per.User && b.siblings == nil {
 		b.siblings = &siblings{triedAt: l.since}
 	}
-	b.lesson = &lesson{siblings: b.siblings}
+	b.lesson = &lesson{siblings: b.taught()}
 }
 
 // disbelieve gives a bucket whose quota is configured what it needs to learn a smaller

@@ -354,7 +354,7 @@ func TestLessonAndReload(t *testing.T) {
 	}
 	s.l.Adopt(at0(nextDay(2)), rules(9, Configured))
 	s.quota(member(0), 9, Configured)
-	if b := s.dayOf(member(0)); b.lesson != nil || b.siblings != nil {
+	if b := s.dayOf(member(0)); b.lesson != nil || b.taught() != nil {
 		t.Error("a configured limit learns")
 	}
 	s.use(nextDay(2), 9, member(0))

@@ -39,7 +39,7 @@ func (w *Window) logged(told bool) bool {
 }
 
 // short reports whether the window is too short to be stored.
-func (b *Bucket) short() bool { return b.brief }
+func (b *Bucket) short() bool { return b.rule.Window.short() }
 
 func (w *Window) short() bool { return w.Kind == Fixed && w.Period <= shortWindow }
 

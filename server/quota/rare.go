@@ -17,12 +17,12 @@ type rare struct {
 	edge *edge
 	// more is by how much the cost of the first of those who wait exceeds one unit.
 	more int64
-	unsaid
+	untimed
 }
 
-// unsaid is what is noted where answers do not tell when a window ends, or nobody how
+// untimed is what is noted where answers do not tell when a window ends, or nobody how
 // long it is.
-type unsaid struct {
+type untimed struct {
 	// longest is the furthest away that a reset ever was: a lower bound of a
 	// period that nobody told.
 	longest time.Duration

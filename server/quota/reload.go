@@ -130,7 +130,7 @@ func (l *Ledger) reconfigureKin(now instant, k *kin, rule *Limit) {
 	}
 	k.rule = rule
 	unlearn := !rule.learns() && rule.Quota != was.Quota
-	if unlearn {
+	if unlearn && k.people != nil {
 		k.siblings = nil
 	}
 	for b := range k.all {

@@ -201,11 +201,11 @@ func (b *Bucket) speaksOf(o *Observation) bool {
 // without a quota can be of.
 func (s *answerState) widest(o *Observation) (best *Bucket) {
 	for _, b := range s.route {
-		if best != nil && b.partsWidth <= best.partsWidth {
+		if best != nil && b.rule.Per.width() <= best.rule.Per.width() || !b.speaksOf(o) || !s.fits(b, o) {
 			continue
 		}
-		if b.speaksOf(o) && s.fits(b, o) {
-			best = b
+		if best = b; b.rule.Per == (Parts{}) {
+			break // none is wider
 		}
 	}
 	return best

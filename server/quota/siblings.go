@@ -85,7 +85,7 @@ func (b *Bucket) heed() {
 // spread lets all buckets of a configured limit go by what some of its users' learned,
 // once they agree that it is less. Those of one that nobody configured do anyway.
 func (l *Ledger) spread(b *Bucket) {
-	s := b.siblings
+	s := b.taught()
 	if s == nil || b.rule.learns() || s.number == 0 || s.spread == s.version {
 		return
 	}

@@ -85,7 +85,7 @@ func (l *Ledger) endSweep(now instant) {
 			if l.sweeping.older && k.empty() {
 				k.older()
 			}
-			if shrunk {
+			if shrunk && k.people != nil {
 				k.users = maps.Clone(k.users)
 			}
 		}
@@ -118,12 +118,15 @@ func (l *Ledger) fold() {
 }
 
 // empty reports whether the kin has no buckets: it is there for what they learned.
-func (k *kin) empty() bool { return k.only == nil && len(k.users) == 0 }
+func (k *kin) empty() bool { return k.only == nil && (k.people == nil || len(k.users) == 0) }
 
 // older makes a kin older that has no buckets. What they learned is forgotten like what
 // one of them did.
 func (k *kin) older() {
-	if k.empties++; k.empties >= ageUnlearned {
+	if k.people != nil {
+		k.empties++
+	}
+	if k.people == nil || k.empties >= ageUnlearned {
 		delete(k.kins, k.place)
 	}
 }
