@@ -65,8 +65,8 @@ func TestContradictedLimitIsFollowed(t *testing.T) {
 	s.tells(0, 1, 2, 3, 4)
 	s.stands("10 app+user")
 	s.takeFor(5, member(5))
-	if b := s.bucketFor(member(5)); b.n != 2 || b.available() != 7 || !b.end.known() {
-		t.Errorf("a new user's: %d counted, %d left, ends %v", b.n, b.available(), b.end)
+	if b := s.bucketFor(member(5)); b.n != 2 || b.available() != 7 || !b.end.known() || b.heardOf().hull != b.end {
+		t.Errorf("a new user's: %d counted, %d left, ends %v, heard %+v", b.n, b.available(), b.end, b.heardOf())
 	}
 	s.takeFor(3610, member(6))
 	if b := s.bucketFor(member(6)); b.n != 0 || b.available() != 9 {
@@ -95,6 +95,13 @@ func TestSlackHalves(t *testing.T) {
 	if c.revive(200, 0); c.revivedUntil != instant(200).add(time.Second) { // no reset was told
 		t.Errorf("brought back until %d", c.revivedUntil)
 	}
+	for i := range 20 {
+		c.candidates[0].out = true
+		c.revive(instant(300+i).add(time.Duration(i)*time.Second), 0)
+	}
+	if got := c.slack(10); got != 1<<8 {
+		t.Errorf("a slack of %d after very many refusals, want 256", got)
+	}
 }
 
 // Numbers that two configured limits of one quota may both have had are forgotten by
@@ -106,14 +113,24 @@ func TestContradictedLimitForgetsNumbers(t *testing.T) {
 		if quota > 0 {
 			app.Provenance, user.Provenance = Configured, Configured
 		}
-		s := newSteps(t, app, user)
-		s.tells(0, 1, 2)
+		other := Limit{Name: "other", Quota: 50, Provenance: Configured, Window: hour}
+		s := newSteps(t, app, user, other)
+		tells := func(sec float64, n int) {
+			a := ofHour(sec, 9)
+			a.Observations = append(a.Observations, Observation{Limit: "other", Quota: 50, Remaining: 20})
+			s.settle(sec+0.1, s.takeFor(sec, member(n)), a)
+		}
+		tells(0, 1)
+		tells(0.5, 2)
 		s.available(1, "app", 8)
 		s.tells(1, 3)
+		if b := s.bucketOf("other"); b.m != 20 {
+			t.Errorf("of another limit %d remain", b.m)
+		}
 		if b := s.bucketOf("app"); b.quota != quota || b.provenance != app.Provenance || b.n != 3 || b.m != b.full() || b.heardNow() {
 			t.Errorf("configured %d: %d remain of %d, %v, after %d", quota, b.m, b.quota, b.provenance, b.n)
 		}
-		if b := s.bucketFor(member(3)); b.quota != 10 || b.m != 9 {
+		if b := s.l.find("user", member(3).Only(user.Per)); b.quota != 10 || b.m != 9 {
 			t.Errorf("the user's: %d remain of %d", b.m, b.quota)
 		}
 	}
@@ -202,5 +219,29 @@ func TestWitnessPlaces(t *testing.T) {
 	w.epoch = 0
 	if x := (sighting{epoch: 8, end: span{150, 160}}); w.place(&x) != 0 {
 		t.Error("a reset that is written otherwise is another window's")
+	}
+}
+
+// Limits that are told without their scope are told apart by their name and unit, and
+// where they have none by their quota and window.
+func TestClaimIsOf(t *testing.T) {
+	day := Window{Kind: Calendar, Unit: Day}
+	named := claim{name: "a", unit: Requests}
+	nameless := claim{unit: "points", quota: 10, window: day}
+	for _, tt := range []struct {
+		o               Observation
+		named, nameless bool
+	}{
+		{Observation{Limit: "a", Quota: 5}, true, false},
+		{Observation{Limit: "a", Unit: "points"}, false, false},
+		{Observation{Limit: "b"}, false, false},
+		{Observation{Unit: "points", Quota: 10, Window: day}, false, true},
+		{Observation{Unit: "points", Quota: 11, Window: day}, false, false},
+		{Observation{Unit: "points", Quota: 10}, false, false},
+		{Observation{Quota: 10, Window: day}, false, false},
+	} {
+		if a, b := named.claims(&tt.o), nameless.claims(&tt.o); a != tt.named || b != tt.nameless {
+			t.Errorf("%+v: of the one that is named %v, of the other %v", tt.o, a, b)
+		}
 	}
 }

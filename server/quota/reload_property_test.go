@@ -136,3 +136,42 @@ func TestPropertyShrinkingReloadsNeverOverGrant(t *testing.T) {
 		t.Error("no world shrank, or nothing was out when one did")
 	}
 }
+
+// Rules that differ in anything are not the same.
+func TestRulesDiffer(t *testing.T) {
+	rules := func(change func(*Rules)) *Rules {
+		r := &Rules{
+			API: "api", SendWithin: time.Second, ReportWithin: time.Minute, MaxReset: time.Hour,
+			Limits:    []Limit{declared(10, Window{Kind: Fixed, Period: time.Minute})},
+			Overrides: []Override{{Endpoint: "GET /", Limit: "app", Quota: 5}},
+			Costs:     []EndpointCost{{Endpoint: "GET /", Unit: Requests, Cost: 2}}, Labels: []string{"tenant"},
+		}
+		change(r)
+		return r
+	}
+	same := rules(func(*Rules) {})
+	if !same.Equal(rules(func(*Rules) {})) {
+		t.Fatal("the same are not equal")
+	}
+	for name, change := range map[string]func(*Rules){
+		"API":          func(r *Rules) { r.API = "other" },
+		"SendWithin":   func(r *Rules) { r.SendWithin++ },
+		"ReportWithin": func(r *Rules) { r.ReportWithin++ },
+		"MaxReset":     func(r *Rules) { r.MaxReset++ },
+		"one limit":    func(r *Rules) { r.Limits = nil },
+		"its name":     func(r *Rules) { r.Limits[0].Name = "other" },
+		"its quota":    func(r *Rules) { r.Limits[0].Quota++ },
+		"who told it":  func(r *Rules) { r.Limits[0].Provenance = Told },
+		"its parts":    func(r *Rules) { r.Limits[0].Per.User = true },
+		"its unit":     func(r *Rules) { r.Limits[0].Unit = "points" },
+		"its window":   func(r *Rules) { r.Limits[0].Window.Aligned = true },
+		"its zone":     func(r *Rules) { r.Limits[0].Window.Zone = time.FixedZone("X", 3600) },
+		"overrides":    func(r *Rules) { r.Overrides[0].Quota++ },
+		"costs":        func(r *Rules) { r.Costs = nil },
+		"labels":       func(r *Rules) { r.Labels[0] = "region" },
+	} {
+		if same.Equal(rules(change)) {
+			t.Errorf("%s: equal", name)
+		}
+	}
+}

@@ -109,6 +109,12 @@ func TestReloadToAndFromLearn(t *testing.T) {
 	s.take(1)
 	s.reload(1, daily(5))
 	s.available(1, "day", -1)
+	s = newSteps(t, daily(10))
+	s.settle(0, s.take(0), each(numbers(5, 4), "day"))
+	s.reload(1, learn)
+	if b := s.bucketOf("day"); b.quota != 5 || b.provenance != Told {
+		t.Errorf("what a response told: %d, %v", b.quota, b.provenance)
+	}
 }
 
 // A limit that counts the same calls as one that goes begins with what that had

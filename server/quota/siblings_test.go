@@ -1,6 +1,10 @@
 package quota
 
-import "testing"
+import (
+	"cmp"
+	"testing"
+	"time"
+)
 
 // A bucket that learned a number itself goes by another one of its siblings' where
 // its own was theirs too: by a smaller one at once, by a greater one once a call has
@@ -11,6 +15,7 @@ func TestSiblingsOverruleALesson(t *testing.T) {
 		want            int64
 		follow          bool
 	}{
+		"none of its own":          {0, 6, 9, 9, false},
 		"a smaller one":            {6, 6, 4, 4, false},
 		"a greater one":            {6, 6, 9, 6, true},
 		"the same":                 {6, 6, 6, 6, false},
@@ -20,13 +25,15 @@ func TestSiblingsOverruleALesson(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSteps(t, learnDay(true))
 			s.use(0, 1, member(9))
-			s.untilRefused(nextDay(1), int(tc.own), member(0))
+			if s.use(nextDay(1), 1, member(0)); tc.own > 0 {
+				s.untilRefused(nextDay(1), int(tc.own)-1, member(0))
+			}
 			b := s.dayOf(member(0))
 			for range 2 * maxVotes {
 				b.siblings.vote(tc.theirs)
 			}
 			b.heed()
-			s.quota(member(0), tc.own, Learned)
+			s.quota(member(0), cmp.Or(tc.own, tc.theirs), Learned)
 			for range 2 * maxVotes {
 				b.siblings.vote(tc.to)
 			}
@@ -102,8 +109,19 @@ func TestConfidenceIsShown(t *testing.T) {
 	if got := shown(8); got != (Confidence{Siblings: 3}) {
 		t.Errorf("of one that goes by the others': %+v", got)
 	}
+	refuse := func(n int) {
+		s.settle(nextDay(2)+3, s.ask(nextDay(2)+2, Request{Scope: member(n), Force: true}).Permit, spent(true))
+	}
+	s.use(nextDay(2), 6, member(0))
+	refuse(0) // it has voted already
+	s.use(nextDay(2), 5, member(4))
+	s.settle(nextDay(2)+1, s.takeFor(nextDay(2), member(4)), Answer{Unanswered: true})
+	refuse(4) // at five or six
+	if got := shown(0); got.Confirmed != 2 || got.Siblings != 3 {
+		t.Errorf("after it was confirmed, and nobody else learned it: %+v", got)
+	}
 	s.dayOf(member(0)).siblings.candidate = 5
-	if got := shown(8); got != (Confidence{}) {
+	if got := shown(8); got != (Confidence{Full: 1}) {
 		t.Errorf("of a number that is not the siblings' any more: %+v", got)
 	}
 	s = newSteps(t, learnDay(false))
@@ -111,5 +129,25 @@ func TestConfidenceIsShown(t *testing.T) {
 	s.untilRefused(nextDay(1), 10, appCall)
 	if got := s.l.Status(at0(nextDay(1)+60), s.bucketOf("day")).Confidence; got.Confirmed != 1 || got.Siblings != 0 {
 		t.Errorf("of one without siblings: %+v", got)
+	}
+}
+
+// Each try of one of the siblings spends what many windows that were used up earn, and
+// one that passes earns it back.
+func TestSiblingsCredit(t *testing.T) {
+	s := siblings{credit: creditForTry + 44, triedAt: sec(0)}
+	for _, tt := range []struct {
+		do   func()
+		want int64
+		may  bool
+	}{
+		{func() {}, creditForTry + 44, true},
+		{func() { s.try(sec(1)) }, 44, false},
+		{func() { s.try(sec(2)) }, 0, false},
+		{s.passed, creditForTry, true},
+	} {
+		if tt.do(); s.credit != tt.want || s.mayTry(sec(2), time.Hour) != tt.may {
+			t.Errorf("a credit of %d, want %d; may try: %v", s.credit, tt.want, !tt.may)
+		}
 	}
 }

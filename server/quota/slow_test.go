@@ -77,3 +77,14 @@ func TestLapsedCallBeginsNoWindow(t *testing.T) {
 		t.Errorf("it has ended by %v", hi.time().Sub(epoch))
 	}
 }
+
+// The late answer to a call that has lapsed may be the first to tell of a limit.
+func TestLapsedCallTellsOfALimit(t *testing.T) {
+	s := newSteps(t, daily(100))
+	late := s.take(0)
+	s.l.Advance(at0(9))
+	s.settle(10, late, observed(Observation{Limit: "burst", Says: true, Quota: 20, Remaining: 3, Window: Window{Kind: Fixed, Period: time.Minute}, Reset: Reset{Known: true, After: 40 * time.Second}}))
+	if b := s.bucketOf("burst"); b.quota != 20 || b.m != 3 {
+		t.Errorf("%d remain of %d", b.m, b.quota)
+	}
+}

@@ -193,3 +193,16 @@ func TestAgrees(t *testing.T) {
 		}
 	}
 }
+
+// That the upstream refused a call is believed of anyone.
+func TestLiarsRefusalCounts(t *testing.T) {
+	s := newSteps(t, daily(1000))
+	s.l.standings = map[standingID]*standing{{"day", "liar"}: {strikes: mostStrikes}}
+	s.settle(1, s.take(0), said("liar", numbers(1000, 5)))
+	s.available(1, "day", 999)
+	s.settle(2, s.take(1), said("liar", refused(numbers(1000, 0))))
+	s.denied(3, CoolingDown)
+	if b := s.bucketOf("day"); b.m != 0 {
+		t.Errorf("%d remain", b.m)
+	}
+}
