@@ -73,7 +73,7 @@ func (b *Bucket) heed() {
 	s.heeded = s.siblings.version
 	number := s.siblings.number
 	switch {
-	case !b.learning() || number == 0 || number == b.quota:
+	case !b.learning() || number == b.quota:
 	case b.quota == 0, b.provenance == Configured && number < b.quota, s.confirmed == 0 && b.quota == s.base, b.quota == s.siblings.was && number < b.quota:
 		b.teach(number)
 		s.base, s.confirmed, s.full = number, 0, 0
@@ -86,7 +86,7 @@ func (b *Bucket) heed() {
 // once they agree that it is less. Those of one that nobody configured do anyway.
 func (l *Ledger) spread(b *Bucket) {
 	s := b.taught()
-	if s == nil || b.rule.learns() || s.number == 0 || s.spread == s.version {
+	if s == nil || b.rule.learns() || s.spread == s.version {
 		return
 	}
 	s.spread = s.version

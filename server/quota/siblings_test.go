@@ -151,3 +151,33 @@ func TestSiblingsCredit(t *testing.T) {
 		}
 	}
 }
+
+// A window that was used up earns credit for tries, whether it was refused or not; a try
+// that passes gives back what it cost, once, however far it goes.
+func TestSiblingsEarnCredit(t *testing.T) {
+	s := newSteps(t, learnDay(true))
+	s.use(0, 1, member(9))
+	for i := range 2 {
+		s.untilRefused(nextDay(1)+float64(i)*10, 6, member(i))
+	}
+	b := s.dayOf(member(0))
+	credit := func(want int64) {
+		t.Helper()
+		if b.siblings.credit != want {
+			t.Fatalf("a credit of %d, want %d", b.siblings.credit, want)
+		}
+	}
+	credit(2)
+	s.use(nextDay(2), 6, member(0))
+	s.use(nextDay(2), 5, member(1))
+	s.use(nextDay(3), 1, member(0))
+	s.use(nextDay(3), 1, member(1))
+	credit(3)
+	b.lesson.full = 2
+	s.use(nextDay(8), 6, member(0))
+	try := s.takeFor(nextDay(8), member(0))
+	credit(0)
+	s.settle(nextDay(8)+1, try, Answer{})
+	s.use(nextDay(8)+2, 5, member(0))
+	credit(creditForTry)
+}
