@@ -319,6 +319,7 @@ func TestAbsurdWaitIsCut(t *testing.T) {
 // it is not heard of, and an answer that says nothing holds nothing back.
 func TestUnknownLimitAsksOnce(t *testing.T) {
 	s := newSteps(t)
+	s.released(0, s.take(0)) // was not sent: the next asks instead
 	s.take(0)
 	s.retryAt(s.denied(0.5, Probing), 1)
 	p := s.take(1)

@@ -80,12 +80,14 @@ func TestObserveOfLongAgo(t *testing.T) {
 // A number that shows more taken than our calls explain may turn out false. It is not
 // recorded as settled: permits that are granted then would be forgotten with a crash.
 func TestDoubtfulNumberIsNotSettled(t *testing.T) {
-	s := newSteps(t, daily(100))
-	s.settle(0, s.take(0), numbers(100, 99))
-	s.settle(1, s.take(1), numbers(100, 10))
-	b := s.bucketOf("day")
-	if r := b.reservation(at(at0(1))); !b.doubtful || r.Reserved < 90 || r.Settled > 2 {
-		t.Errorf("doubtful %v, reserved %d, settled %d, want 90 reserved and our two settled at most", b.doubtful, r.Reserved, r.Settled)
+	for _, limit := range []Limit{daily(100), declared(100, Window{})} {
+		s := newSteps(t, limit)
+		s.settle(0, s.take(0), numbers(100, 99))
+		s.settle(1, s.take(1), numbers(100, 10))
+		b := s.bucketOf(limit.Name)
+		if r := b.reservation(at(at0(1))); !b.doubtful || r.Reserved < 90 || r.Settled > 2 {
+			t.Errorf("%v: doubtful %v, reserved %d, settled %d, want 90 reserved and our two settled at most", limit.Window, b.doubtful, r.Reserved, r.Settled)
+		}
 	}
 }
 
