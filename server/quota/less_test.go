@@ -116,6 +116,7 @@ func TestSuspicion(t *testing.T) {
 		"then one passes":           {refused: []float64{0, 600, 1200, 2400, 10000, 30000}, passes: 10000, quota: 20},
 		"on the next day too":       {refused: []float64{0, 600, 1200, 2400, 10000, 30000}, after: Answer{Verdict: Refused}, quota: 20},
 		"though some remained":      {refused: []float64{0, 600, 1200, 2400, 10000, 30000}, told: true, quota: 20},
+		"a few times":               {refused: []float64{0, 20000, 30000}, quota: 20},
 		"once":                      {refused: []float64{30000}, quota: 20},
 		"or by another limit's end": {limits: []Limit{{Name: "other", Quota: 100, Provenance: Configured, Window: Window{Kind: Calendar, Unit: Week}}}, refused: []float64{0, 600, 1200, 2400, 10000, 30000}, quota: 20},
 	} {

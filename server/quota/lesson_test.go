@@ -2,6 +2,7 @@ package quota
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -69,6 +70,11 @@ func TestLessonOfARefusal(t *testing.T) {
 	}
 	s.settle(nextDay(1)+1.3, c, spent(false))
 	s.quota(appCall, 8, Learned)
+	if e := s.l.Evidence(s.bucketOf("day")); len(e) == 0 || !slices.ContainsFunc(e, func(e Evidence) bool {
+		return e.Quota == 8 && e.Effect == "refused after 8 of ours: learned as the quota"
+	}) {
+		t.Errorf("what was learned is not explained: %+v", e)
+	}
 	// No call until the day ends, then as many as were learned and no more.
 	if d := s.try(nextDay(1)+10, appCall); d.Reason != CoolingDown || d.RetryAt.Sub(epoch).Seconds() < nextDay(1)+midnight {
 		t.Fatalf("denied %+v", d)
@@ -86,6 +92,15 @@ func TestUnwatchedWindowTeachesNothing(t *testing.T) {
 	s.quota(appCall, 0, Nobody)
 	s.untilRefused(nextDay(1), 100, appCall)
 	s.quota(appCall, 100, Learned)
+}
+
+// Nor does one of which nothing passed.
+func TestLessonOfNothing(t *testing.T) {
+	s := newSteps(t, learnDay(false))
+	s.use(0, 1, appCall)
+	s.untilRefused(nextDay(1), 0, appCall)
+	s.quota(appCall, 0, Nobody)
+	s.use(nextDay(2), 10, appCall)
 }
 
 // A ledger that begins with the day has watched all of it.
@@ -217,15 +232,6 @@ func TestLessonNeedsAPermit(t *testing.T) {
 	s.use(nextDay(1), 5, appCall)
 	s.l.Observe(at0(nextDay(1)+1), appCall, spent(false))
 	s.quota(appCall, 0, Nobody)
-}
-
-// The gap between tries doubles with each window that taught the same, up to a bound.
-func TestLessonsGap(t *testing.T) {
-	for confirmed, want := range map[int64]int64{0: 1, 1: 2, 4: 16, 5: maxTryGap, 6: maxTryGap, 63: maxTryGap, 64: maxTryGap, 1000: maxTryGap} {
-		if got := (&lesson{confirmed: confirmed}).gap(); got != want {
-			t.Errorf("confirmed %d times: tried after %d windows, want %d", confirmed, got, want)
-		}
-	}
 }
 
 func member(n int) Scope {

@@ -304,10 +304,10 @@ func TestRestartOfToldLimits(t *testing.T) {
 
 			s = newSteps(t)
 			named := Observation{Limit: "named", Says: true, Per: Parts{User: true}, Remaining: Unknown, Blocked: true}
-			s.settle(0.1, s.take(0), Answer{Verdict: Refused, RetryAfter: time.Minute, Observations: []Observation{named}})
+			s.settle(0.1, s.take(0), Answer{Verdict: Refused, RetryAfter: time.Minute, Reason: "slow down", Observations: []Observation{named}})
 			s = end(s, 1)
-			if d := s.denied(10, CoolingDown); d.Bucket.Name() != "named" {
-				t.Errorf("closed by %s", d.Bucket.Name())
+			if d := s.denied(10, CoolingDown); d.Bucket.Name() != "named" || s.l.Status(at0(10), d.Bucket).CoolReason != "slow down" {
+				t.Errorf("closed by %s, because of %q", d.Bucket.Name(), s.l.Status(at0(10), d.Bucket).CoolReason)
 			}
 		})
 	}

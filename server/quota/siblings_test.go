@@ -181,3 +181,12 @@ func TestSiblingsEarnCredit(t *testing.T) {
 	s.use(nextDay(8)+2, 5, member(0))
 	credit(creditForTry)
 }
+
+// The gap between tries doubles with each window that taught the same, up to a bound.
+func TestLessonsGap(t *testing.T) {
+	for confirmed, want := range map[int64]int64{0: 1, 1: 2, 4: 16, 5: maxTryGap, 6: maxTryGap, 63: maxTryGap, 64: maxTryGap, 1000: maxTryGap} {
+		if got := (&lesson{confirmed: confirmed}).gap(); got != want {
+			t.Errorf("confirmed %d times: tried after %d windows, want %d", confirmed, got, want)
+		}
+	}
+}
