@@ -136,7 +136,7 @@ func (b *Bucket) lessUncovered() int64 {
 // countsAlone reports whether the bucket's window is of a kind that its numbers do
 // not bound: our own count does.
 func (b *Bucket) countsAlone() bool {
-	return b.concurrent() || b.slides() || b.logged() && !b.fleeting() && (b.m == b.quota || b.kind.log.foreign == 0)
+	return b.concurrent() || b.slides() || b.logged() && (b.m == b.quota || b.kind.log.foreign == 0 && !b.fleeting())
 }
 
 // alone reports whether we are the only consumer, as far as numbers ever showed, and
