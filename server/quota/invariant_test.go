@@ -172,7 +172,7 @@ func (h *history) denied(d Decision, r Request) {
 	var cause bool
 	switch d.Reason {
 	case Exhausted:
-		others := b.drift() != nil && (b.o > 0 || b.theirs(now) > 0 || now.sub(b.numberOf()) > probeGap)
+		others := b.drift() != nil && (b.o > 0 || b.theirs(now) > 0 || b.takenSince(now) > 0 || now.sub(b.numberOf()) > probeGap)
 		cause = b.available() < cost || others && !b.leaves(now, cost) || b.gate && b.governor() != nil && b.governor().holds(now) > now
 	case CoolingDown:
 		cause = b.state == Cooling && now < b.until && d.RetryAt.Equal(b.until.time())

@@ -139,6 +139,9 @@ func (b *Bucket) carry(now instant) {
 	}
 	guard := min(calendarGuard, w.period()/20)
 	next := at(w.next(now.time()))
+	if last := b.lastEnd(); last.known() && last.hi >= next.add(-guard) {
+		next = at(w.next(next.time())) // it has turned by the upstream's clock, which is ahead
+	}
 	b.end = span{next.add(-guard), next.add(guard)}
 	if b.hearsay != nil {
 		b.hearsay.hull = b.end
@@ -337,7 +340,7 @@ func (b *Bucket) leastBy(when instant) int64 {
 	switch {
 	case b.tm != 0 && b.tm <= when:
 		return b.aCov
-	case b.last != nil:
+	case b.last != nil && when >= b.turned:
 		return min(b.last.aCov, b.aCov)
 	}
 	return 0

@@ -364,7 +364,7 @@ func (b *Bucket) answered(w *news) {
 	case w.passed && !w.tighten && b.quota > 0 && b.n >= b.quota && !b.end.known() && !b.logged():
 		// More calls passed than the quota has: the window turned unseen.
 		b.begin(w.now)
-		b.m, b.n = b.full(), 0
+		b.m, b.n, b.tm = b.full(), 0, 0
 		b.cover(w.a)
 	}
 }
