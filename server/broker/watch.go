@@ -114,21 +114,15 @@ func (s *shard) publishLocked() {
 		return
 	}
 	for w := range s.watchers {
-		if w.tell(s, changed, revoked); w.unread(s) > s.ledger.Len()+maxBatch {
+		if w.tell(s, changed, revoked) > s.ledger.Len()+maxBatch {
 			s.showAllLocked(w) // what it has not read is of buckets that are gone
 		}
 	}
 }
 
-// unread is how many buckets of the shard have changed since the watcher read them.
-func (w *Watcher) unread(s *shard) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.changed[s])
-}
-
-// tell notes what matches. It never blocks.
-func (w *Watcher) tell(s *shard, changed []*quota.Bucket, revoked []quota.Revocation) {
+// tell notes what matches, and returns how many of the shard's buckets have changed
+// since the watcher read them. It never blocks.
+func (w *Watcher) tell(s *shard, changed []*quota.Bucket, revoked []quota.Revocation) (unread int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, b := range changed {
@@ -141,6 +135,7 @@ func (w *Watcher) tell(s *shard, changed []*quota.Bucket, revoked []quota.Revoca
 			w.revokeLocked(r)
 		}
 	}
+	return len(w.changed[s])
 }
 
 // revokeLocked notes a revocation: of all the application's permits where there are
