@@ -68,6 +68,15 @@ func (b *Bucket) undeclared() bool {
 // found is what answers show so far; nil when they have shown nothing.
 func (b *Bucket) found() *finding { return b.family.finding }
 
+// foundSince is what answers show so far, which begins then where they have shown
+// nothing.
+func (b *Bucket) foundSince(t instant) *finding {
+	if b.found() == nil {
+		b.family.finding = &finding{since: t}
+	}
+	return b.found()
+}
+
 // unsaid reports whether nobody said that the bucket's windows are fixed: an upstream
 // tells their length alone.
 func (b *Bucket) unsaid() bool {
@@ -128,11 +137,7 @@ func (b *Bucket) windowEnded(last span) {
 // for: not all was back when it began, whatever was seen before. Nor does anybody know
 // what its end brings.
 func (b *Bucket) fellShort() {
-	f := b.found()
-	if f == nil {
-		f = &finding{since: b.turned}
-		b.family.finding = f
-	}
+	f := b.foundSince(b.turned)
 	f.part, f.whole = f.part+1, 0
 	b.turns = false
 }
@@ -171,11 +176,7 @@ func (b *Bucket) find(w *news, when era) {
 	if !says || !b.undeclared() || b.quota == 0 || when == pastWindow {
 		return
 	}
-	f := b.found()
-	if f == nil {
-		f = &finding{since: w.now}
-		b.family.finding = f
-	}
+	f := b.foundSince(w.now)
 	if f.passed += w.cost; !b.known {
 		b.known = true
 		f.buckets++
