@@ -283,8 +283,8 @@ func (l *Ledger) attend(now instant) {
 }
 
 // Wake is the next instant at which Advance would change something that somebody
-// waits for, or forget what nobody needs; zero when there is none. It is now where somebody could go at once and
-// has not been told.
+// waits for, or forget what nobody needs; zero when there is none. It is now where
+// somebody could go at once and has not been told.
 func (l *Ledger) Wake(now time.Time) time.Time {
 	t := at(now)
 	var next instant

@@ -60,9 +60,9 @@ type recordID struct {
 }
 
 // stored reports whether the bucket's grants are reserved in the store. A window
-// that is declared and held as a log, or short, is not: it is waited out after a restart. Nor is one
-// of which an earlier owner may have granted what nobody recorded: the next would take
-// the record for all there is. A gate has no quota.
+// that is declared and held as a log, or short, is not: it is waited out after a
+// restart. Nor is one of which an earlier owner may have granted what nobody recorded:
+// the next would take the record for all there is. A gate has no quota.
 func (b *Bucket) stored() bool {
 	return b.quota > 0 && (!b.logged() || b.fleeting()) && !b.short() && !b.unrecorded()
 }
